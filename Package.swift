@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// `make check` and CI set WEIR_STRICT=1. A local build keeps warnings as warnings.
+let isStrict = Context.environment["WEIR_STRICT"] == "1"
+
+let house: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+let package = Package(
+    name: "weir",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "weir", targets: ["weir"])],
+    dependencies: [
+        // One line of why for each of these: docs/decisions/0001-dependencies.md
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0", traits: []),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibpq", pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"]), .brew(["libpq", "openssl@3"])]),
+
+        .target(name: "WeirCore", dependencies: [collections], swiftSettings: house),
+        .target(name: "WeirRecord", dependencies: [crypto], swiftSettings: house),
+        .target(
+            name: "Weir", dependencies: ["WeirCore", "WeirRecord", logging],
+            swiftSettings: house),
+        .target(
+            name: "WeirPostgres",
+            dependencies: ["CLibpq", "Weir", "WeirCore", "WeirRecord", logging],
+            swiftSettings: house + [.strictMemorySafety()]),
+        .target(
+            name: "WeirHTTP",
+            dependencies: [
+                "Weir", "WeirCore", "WeirRecord", logging, nioCore, nioPosix, nioHTTP1, lifecycle,
+                collections,
+            ],
+            swiftSettings: house),
+        .target(
+            name: "WeirAdmin",
+            dependencies: [
+                "Weir", "WeirCore", logging, nioCore,
+                .product(name: "Hummingbird", package: "hummingbird"),
+            ],
+            swiftSettings: house),
+        .target(
+            name: "WeirTesting", dependencies: ["Weir", "WeirCore", "WeirRecord"],
+            swiftSettings: house),
+        .executableTarget(
+            name: "weir",
+            dependencies: [
+                "Weir", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin", logging, lifecycle,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: house),
+        .executableTarget(
+            name: "nio-echo", dependencies: [nioCore, nioPosix, nioHTTP1],
+            path: "benchmarks/peers/nio-echo", swiftSettings: house),
+
+        .testTarget(
+            name: "WeirCoreTests", dependencies: ["WeirCore", "WeirTesting"], swiftSettings: house),
+        .testTarget(name: "WeirRecordTests", dependencies: ["WeirRecord"], swiftSettings: house),
+        .testTarget(
+            name: "WeirTests", dependencies: ["Weir", "WeirCore", "WeirRecord", "WeirTesting"],
+            swiftSettings: house),
+        .testTarget(
+            name: "WeirPostgresTests",
+            dependencies: ["WeirPostgres", "Weir", "WeirCore", "WeirRecord", "WeirTesting"],
+            swiftSettings: house),
+        .testTarget(
+            name: "WeirHTTPTests",
+            dependencies: [
+                "WeirHTTP", "WeirAdmin", "WeirPostgres", "Weir", "WeirCore", "WeirRecord", "WeirTesting",
+                nioCore, nioPosix,
+            ],
+            swiftSettings: house),
+        .testTarget(name: "TidyTests", swiftSettings: house),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,84 @@
+import Logging
+package import WeirCore
+
+/// Something that owns one connection and writes batches over it, one at a time, on an executor of its own
+/// that may block.
+package protocol BatchWriter: Actor {
+    /// Connects, within a bound of its own. Throws why it could not.
+    func connect() throws(ConnectFailure)
+    /// Writes the batch in one transaction, within a bound of its own.
+    func write(_ batch: WriteBatch) -> BatchReport
+    /// Whether the idle connection still stands.
+    func isAlive() -> Bool
+    /// Reads the definitions of the exposed tables.
+    func loadCatalog() throws(ConnectFailure) -> Catalog
+    func disconnect()
+}
+
+/// Why there is no connection, in words that carry no secret.
+package struct ConnectFailure: Error, Equatable, Sendable {
+    package var reason: String
+    package init(_ reason: String) { self.reason = reason }
+}
+
+/// What a parked writer is woken for.
+package enum WriterTask: Sendable {
+    case write(WriteBatch)
+    case loadCatalog
+    /// See whether the connection is still there.
+    case check
+    case stop
+}
+
+extension BatchWriter {
+    /// Connects, writes what the coordinator hands out, and connects again when the connection is lost,
+    /// until the coordinator says stop.
+    package func run(_ id: WriterID, for coordinator: Coordinator) async {
+        var failures = 0
+        var random = SplitMix64(seed: UInt64(id.number) &* 0x9E37_79B9_7F4A_7C15 ^ coordinator.seed)
+        let backoff = Backoff(min: .milliseconds(100), max: .seconds(2))
+        while !coordinator.isStopping {
+            do {
+                try connect()
+                failures = 0
+            } catch {
+                failures += 1
+                coordinator.connectFailed(id, error, failures: failures)
+                // Cut short by cancellation only, which `isStopping` comes with.
+                let delay = backoff.delay(attempt: failures, using: &random)
+                try? await coordinator.time.sleep(for: delay)
+                continue
+            }
+            coordinator.writerReady(id)
+            await serve(id, coordinator)
+        }
+        disconnect()
+    }
+
+    /// Carries out tasks until the connection is lost or the coordinator says stop.
+    private func serve(_ id: WriterID, _ coordinator: Coordinator) async {
+        while true {
+            switch await coordinator.nextTask(for: id) {
+            case .write(let batch):
+                let report = write(batch)
+                coordinator.finished(id, batch, report)
+                if !report.isConnected { return }
+            case .loadCatalog:
+                do {
+                    coordinator.catalogLoaded(try loadCatalog())
+                } catch {
+                    coordinator.catalogFailed(error)
+                    if isLost(id, coordinator) { return }
+                }
+            case .check:
+                if isLost(id, coordinator) { return }
+            case .stop:
+                return
+            }
+        }
+    }
+    /// Whether the connection is gone and no batch has been handed over meanwhile, which would find out.
+    private func isLost(_ id: WriterID, _ coordinator: Coordinator) -> Bool {
+        !isAlive() && coordinator.writerLost(id)
+    }
+}

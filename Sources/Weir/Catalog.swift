@@ -1,0 +1,40 @@
+package import WeirRecord
+
+/// The exposed tables as they were when the catalog was last read. Position is the table's number.
+package struct Catalog: Sendable {
+    package enum Table: Sendable {
+        case found(TableSchema)
+        /// Exposed, but not in the database: writes wait for it.
+        case missing(name: String)
+    }
+
+    package let tables: [Table]
+    private let numbers: [String: Int]
+
+    package init(_ tables: [Table]) {
+        self.tables = tables
+        var numbers: [String: Int] = [:]
+        for (number, table) in tables.enumerated() {
+            switch table {
+            case .found(let schema):
+                numbers[schema.publicName] = number
+                numbers[schema.schemaName + "." + schema.name] = number
+            case .missing(let name):
+                numbers[name] = number
+            }
+        }
+        self.numbers = numbers
+    }
+
+    package func find(_ name: String) -> Table? {
+        numbers[name].map { tables[$0] }
+    }
+
+    package var found: [TableSchema] {
+        tables.compactMap { if case .found(let schema) = $0 { schema } else { nil } }
+    }
+
+    package var missing: [String] {
+        tables.compactMap { if case .missing(let name) = $0 { name } else { nil } }
+    }
+}

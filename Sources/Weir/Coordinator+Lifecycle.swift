@@ -1,0 +1,119 @@
+import Logging
+import Synchronization
+package import WeirCore
+import WeirRecord
+
+// Starting, stopping, and what the catalog brings.
+extension Coordinator {
+    package var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    /// How many of the writers are really run: the connection budget.
+    package func setBudget(_ connections: Int) {
+        state.withLock { $0.budget = connections }
+    }
+
+    package var budget: Int { state.withLock { $0.budget } }
+
+    /// Refuses new records and returns when the last one has been answered.
+    package func drain() async {
+        await withCheckedContinuation { continuation in
+            let now = time.now
+            act(now) { state, _ in
+                state.drainWaiters.append(continuation)
+                return state.machine.drain(now: now)
+            }
+        }
+    }
+
+    /// Lets the writers go.
+    package func stop() {
+        let now = time.now
+        act(now) { state, actions in
+            state.isStopping = true
+            for writer in state.parked.indices { _ = state.wake(writer, .stop, &actions) }
+            return .none
+        }
+    }
+
+    func connectFailed(_ writer: WriterID, _ failure: ConnectFailure, failures: Int) {
+        let isNews = state.withLock { state in
+            defer { state.lastFailure = failure.reason }
+            return state.lastFailure != failure.reason
+        }
+        // One line for each new reason, not one for each connection and attempt.
+        if isNews {
+            logger.warning(
+                "cannot connect to the database; trying again", metadata: ["reason": "\(failure.reason)"])
+        }
+    }
+
+    func catalogLoaded(_ catalog: Catalog) {
+        let hadOne = catalogStore.catalog != nil
+        let changed = catalogStore.replace(with: catalog)
+        let now = time.now
+        act(now) { state, _ in
+            state.wantsCatalog = false
+            state.isLoadingCatalog = false
+            var effects = Effects.none
+            for number in changed {
+                effects.append(state.machine.resume(TableID(number), now: now))
+            }
+            return effects
+        }
+        for number in changed {
+            let name = catalog.name(of: number)
+            switch catalog.tables[number] {
+            case .found(let schema):
+                logger.info(
+                    hadOne ? "table definition changed" : "table exposed",
+                    metadata: ["table": "\(name)", "columns": "\(schema.columns.count)"])
+            case .missing:
+                if !hadOne {
+                    logger.warning("table is not in the database", metadata: ["table": "\(name)"])
+                }
+            }
+        }
+    }
+
+    func catalogFailed(_ failure: ConnectFailure) {
+        logger.warning("cannot read the catalog", metadata: ["reason": "\(failure.reason)"])
+        // Asked for again with the next check, not at once: the reason may last.
+        state.withLock { $0.isLoadingCatalog = false }
+    }
+
+    // MARK: Figures
+
+    /// Counters and gauges, as of one moment.
+    package func figures() -> (metrics: Metrics, gauges: Machine.Gauges, budget: Int) {
+        state.withLock { ($0.metrics, $0.machine.gauges, $0.budget) }
+    }
+
+    /// Whether writes are accepted, and if not, why.
+    package var unreadiness: String? {
+        state.withLock { state in
+            if state.machine.gauges.isDraining { return "draining" }
+            if catalogStore.catalog == nil {
+                return state.lastFailure.map { "database unavailable: \($0)" } ?? "starting"
+            }
+            return nil
+        }
+    }
+
+    /// Why the database cannot be reached, if it cannot.
+    package var databaseTrouble: String? {
+        state.withLock { state in
+            guard state.machine.gauges.connections == 0 else { return nil }
+            return state.lastFailure ?? "no connection"
+        }
+    }
+}
+
+extension Catalog {
+    /// What callers call the table with this number.
+    func name(of number: Int) -> String {
+        switch tables[number] {
+        case .found(let schema): schema.publicName
+        case .missing(let name): name
+        }
+    }
+}

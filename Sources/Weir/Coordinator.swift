@@ -1,0 +1,229 @@
+package import Logging
+import Synchronization
+package import WeirCore
+package import WeirRecord
+
+/// The shell round the machine: one lock, the waiters of each record, the writers that wait for work.
+///
+/// Decisions are made under the lock; waiters are told, writers woken and lines logged after it.
+package final class Coordinator: Sendable {
+    /// A record on its way, with who waits for it.
+    package struct Submission: Sendable {
+        package let record: Record
+        package let waiter: any Waiter
+        /// The waiter's own number for the record.
+        package let index: Int
+        package let deadline: Timestamp
+        /// Records of one call with equal numbers commit together; 0 is no group.
+        package var group = 0
+        var admittedAt = Timestamp.zero
+        /// Tells apart groups of different calls.
+        var groupSerial = 0
+
+        package init(
+            record: Record, waiter: any Waiter, index: Int, deadline: Timestamp, group: Int = 0
+        ) {
+            self.record = record
+            self.waiter = waiter
+            self.index = index
+            self.deadline = deadline
+            self.group = group
+        }
+    }
+
+    struct State {
+        var machine: Machine
+        /// By the ticket's slot.
+        var submissions: [Submission?] = []
+        var parked: [CheckedContinuation<WriterTask, Never>?]
+        var tasks: [WriterTask?]
+        var assignedAt: [Timestamp]
+        var metrics = Metrics()
+        var groupSerial = 0
+        var armed = Timestamp.distantFuture
+        var nextCheck = Timestamp.zero
+        var wantsCatalog = false
+        var isLoadingCatalog = false
+        var catalogAskedAt = Timestamp.zero
+        var drainWaiters: [CheckedContinuation<Void, Never>] = []
+        var isDrained = false
+        var isStopping = false
+        var budget: Int
+        var lastFailure: String?
+    }
+
+    let state: Mutex<State>
+    package let time: any TimeSource
+    package let catalogStore = CatalogStore()
+    package let ids: IDGenerator
+    let logger: Logger
+    let seed: UInt64
+    private let timer = Mutex<(any DeadlineTimer)?>(nil)
+    /// How often idle connections are looked at and missing tables looked for.
+    static let checkInterval = Nanoseconds.seconds(1)
+
+    package init(
+        machine configuration: Machine.Configuration, time: any TimeSource, ids: IDGenerator = IDGenerator(),
+        logger: Logger
+    ) {
+        let writers = configuration.writersMax
+        state = Mutex(
+            State(
+                machine: Machine(configuration), parked: Array(repeating: nil, count: writers),
+                tasks: Array(repeating: nil, count: writers),
+                assignedAt: Array(repeating: .zero, count: writers), budget: writers))
+        self.time = time
+        self.ids = ids
+        self.logger = logger
+        seed = configuration.seed
+        timer.withLock { $0 = time.makeTimer { [weak self] in self?.timerFired() } }
+    }
+
+    // MARK: Records
+
+    /// Admits one record. Its fate goes to its waiter, unless it is refused here and now.
+    package func submit(_ submission: Submission) -> Result<Ticket, Failure> {
+        let now = time.now
+        var result: Result<Ticket, Failure> = .failure(Failure(.overloaded, ""))
+        act(now) { state, actions in
+            result = state.admit(submission, now: now)
+            return state.machine.dispatch(now: now)
+        }
+        return result
+    }
+
+    /// Admits many records in one step; those of one group must be adjacent. Returns the refused ones.
+    package func submit(_ submissions: [Submission]) -> [(index: Int, failure: Failure)] {
+        let now = time.now
+        var refused: [(index: Int, failure: Failure)] = []
+        act(now) { state, actions in
+            var start = 0
+            while start < submissions.count {
+                var end = start + 1
+                let group = submissions[start].group
+                if group != 0 {
+                    while end < submissions.count && submissions[end].group == group { end += 1 }
+                    if let failure = state.admit(group: submissions[start..<end], now: now) {
+                        refused += submissions[start..<end].map { ($0.index, failure) }
+                    }
+                } else if case .failure(let failure) = state.admit(submissions[start], now: now) {
+                    refused.append((submissions[start].index, failure))
+                }
+                start = end
+            }
+            return state.machine.dispatch(now: now)
+        }
+        return refused
+    }
+
+    /// The caller has gone: nobody needs the answer, and a record that still waits need not be written.
+    package func cancel(_ ticket: Ticket) {
+        state.withLock { $0.machine.cancel(ticket) }
+    }
+
+    // MARK: Writers
+
+    /// What the writer is to do next; waits until there is something.
+    func nextTask(for writer: WriterID) async -> WriterTask {
+        if let task = state.withLock({ $0.takeTask(writer) }) { return task }
+        return await withCheckedContinuation { continuation in
+            let task = state.withLock { state -> WriterTask? in
+                if let task = state.takeTask(writer) { return task }
+                state.parked[writer.number] = continuation
+                return nil
+            }
+            if let task { continuation.resume(returning: task) }
+        }
+    }
+
+    func writerReady(_ writer: WriterID) {
+        let now = time.now
+        act(now) { state, _ in
+            if catalogStore.catalog == nil { state.wantsCatalog = true }
+            state.lastFailure = nil
+            return state.machine.writerReady(writer, now: now)
+        }
+    }
+
+    /// An idle writer found its connection gone. False when a batch was handed to it meanwhile, which
+    /// will find that out for itself.
+    func writerLost(_ writer: WriterID) -> Bool {
+        logger.warning("lost an idle connection", metadata: ["writer": "\(writer.number)"])
+        return state.withLock { state in
+            guard state.tasks[writer.number] == nil else { return false }
+            state.machine.writerLost(writer)
+            return true
+        }
+    }
+
+    func finished(_ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport) {
+        let now = time.now
+        let id = ids.next(unixNanoseconds: time.unixNanoseconds)
+        act(now) { state, actions in
+            actions.receipt = BatchReceipt(
+                id: id, recordCount: batch.records.count, assignedAt: state.assignedAt[writer.number],
+                finishedAt: now, databaseTime: report.databaseTime)
+            actions.report = report
+            state.metrics.count(report, size: batch.records.count)
+            return state.machine.finished(
+                writer, report.outcome, isConnected: report.isConnected, now: now)
+        }
+        if let error = report.error, report.outcome != .recordError(culprit: nil) {
+            logger.debug(
+                "a batch failed",
+                metadata: ["sqlstate": "\(error.sqlstate)", "records": "\(batch.records.count)"])
+        }
+    }
+
+    private func timerFired() {
+        let now = time.now
+        act(now) { state, actions in
+            state.armed = .distantFuture
+            if state.nextCheck <= now { state.check(now: now, catalogStore.catalog, &actions) }
+            return state.machine.timerFired(now: now)
+        }
+    }
+
+    // MARK: Acting
+
+    /// What is to be done once the lock is released.
+    struct Actions {
+        var receipt: BatchReceipt?
+        var report: BatchReport?
+        var answers: [Answer] = []
+        var wakes: [(CheckedContinuation<WriterTask, Never>, WriterTask)] = []
+        var drained: [CheckedContinuation<Void, Never>] = []
+        var pausedTables: [TableID] = []
+        var alarm: Timestamp?
+    }
+
+    /// Takes one step of the machine under the lock, then does what follows from it.
+    func act(_ now: Timestamp, _ step: (inout State, inout Actions) -> Effects) {
+        var actions = Actions()
+        state.withLock { state in
+            let effects = step(&state, &actions)
+            state.apply(effects, now: now, &actions)
+        }
+        for (continuation, task) in actions.wakes { continuation.resume(returning: task) }
+        deliver(actions.answers)
+        for waiter in actions.drained { waiter.resume() }
+        if let alarm = actions.alarm { timer.withLock { $0?.schedule(at: alarm) } }
+        for table in actions.pausedTables {
+            let name = catalogStore.catalog?.name(of: table.number) ?? "?"
+            logger.warning(
+                "table paused: it cannot be written at present", metadata: ["table": "\(name)"])
+        }
+    }
+
+    /// One call for each mailbox.
+    private func deliver(_ answers: [Answer]) {
+        guard let first = answers.first else { return }
+        let mailbox = first.waiter.mailbox
+        if answers.allSatisfy({ $0.waiter.mailbox === mailbox }) { return mailbox.deliver(answers) }
+        var rest = answers[...]
+        while let next = rest.first?.waiter.mailbox {
+            next.deliver(rest.filter { $0.waiter.mailbox === next })
+            rest = rest.filter { $0.waiter.mailbox !== next }[...]
+        }
+    }
+}

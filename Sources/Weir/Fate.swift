@@ -1,0 +1,119 @@
+package import WeirCore
+package import WeirRecord
+
+/// What a caller is told of one record.
+package enum Fate: Sendable {
+    /// A transaction that contains the record's effect has committed.
+    case stored(RowResult, BatchReceipt)
+    case failed(Failure)
+}
+
+/// The batch that a record was written in, as its caller may know it.
+package final class BatchReceipt: Sendable {
+    package let id: UUID7
+    package let recordCount: Int
+    package let assignedAt: Timestamp
+    package let finishedAt: Timestamp
+    package let databaseTime: Nanoseconds
+
+    package init(
+        id: UUID7, recordCount: Int, assignedAt: Timestamp, finishedAt: Timestamp,
+        databaseTime: Nanoseconds
+    ) {
+        self.id = id
+        self.recordCount = recordCount
+        self.assignedAt = assignedAt
+        self.finishedAt = finishedAt
+        self.databaseTime = databaseTime
+    }
+}
+
+/// Why a record was not stored, or why that is not known.
+package struct Failure: Error, Equatable, Sendable {
+    package var code: ProblemCode
+    package var detail: String
+    package var sqlstate: String?
+    package var constraint: String?
+    package var column: String?
+    package var table: String?
+    package var retryAfter: Nanoseconds?
+
+    package init(
+        _ code: ProblemCode, _ detail: String, sqlstate: String? = nil, constraint: String? = nil,
+        column: String? = nil, table: String? = nil, retryAfter: Nanoseconds? = nil
+    ) {
+        self.code = code
+        self.detail = detail
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+        self.column = column
+        self.table = table
+        self.retryAfter = retryAfter
+    }
+
+    package init(_ defect: Defect, table: String? = nil) {
+        self.init(
+            defect.code, defect.detail, sqlstate: defect.sqlstate, column: defect.column, table: table)
+    }
+
+    package init(_ error: DatabaseError, table: String) {
+        self.init(
+            error.code, error.message, sqlstate: error.sqlstate, constraint: error.constraint,
+            column: error.column, table: error.table ?? table)
+    }
+
+    package init(_ refusal: Refusal, table: String) {
+        switch refusal {
+        case .overloaded(let wait):
+            self.init(
+                .overloaded, "the queue is full; nothing was written", table: table, retryAfter: wait)
+        case .databaseUnavailable(let wait):
+            self.init(
+                .databaseUnavailable, "no connection to the database; nothing was written", table: table,
+                retryAfter: wait)
+        case .tablePaused(let wait):
+            self.init(
+                .tablePaused,
+                "table \(table) is missing, has changed, or may not be written by this role; nothing was written",
+                table: table, retryAfter: wait)
+        case .draining:
+            self.init(
+                .draining, "this instance is shutting down; nothing was written", table: table,
+                retryAfter: .seconds(1))
+        case .deadlineExceeded:
+            self.init(.deadlineExceeded, "the record waited too long; it was not written", table: table)
+        case .retriesExhausted:
+            self.init(
+                .retriesExhausted, "every attempt was rolled back; nothing was written", table: table,
+                retryAfter: .seconds(1))
+        case .outcomeUnknown:
+            self.init(
+                .outcomeUnknown, "the record was sent, and whether it committed is not known", table: table)
+        case .messageIDReused:
+            self.init(
+                .messageIDReused, "this message ID is in flight with another payload", table: table)
+        case .groupTooLarge:
+            self.init(.invalidRequest, "a group has more members than a batch may hold", table: table)
+        }
+    }
+}
+
+/// The fate of one of a waiter's records.
+package struct Answer: Sendable {
+    package let waiter: any Waiter
+    /// The waiter's own number for the record.
+    package let index: Int
+    package let fate: Fate
+    package let admittedAt: Timestamp
+}
+
+/// Someone who is owed the fate of records. Each is told once.
+package protocol Waiter: AnyObject, Sendable {
+    /// Where its answers go, many at a time.
+    var mailbox: any Mailbox { get }
+}
+
+/// Takes the answers of many waiters in one call, for example one hop to their event loop.
+package protocol Mailbox: AnyObject, Sendable {
+    func deliver(_ answers: [Answer])
+}

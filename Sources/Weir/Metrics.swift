@@ -1,0 +1,51 @@
+package import WeirCore
+package import WeirRecord
+
+/// What is counted. Kept under the coordinator's lock and read as one consistent copy.
+package struct Metrics: Sendable {
+    /// Upper bounds of the batch-size histogram's buckets, in records.
+    package static let batchSizeBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000]
+
+    /// Records by what became of them, in the order of `RowEffect.allCases`.
+    package private(set) var effects = Array(repeating: 0, count: RowEffect.allCases.count)
+    /// Records that were not stored, by the code that their callers were told.
+    package private(set) var failures: [ProblemCode: Int] = [:]
+    package private(set) var transactions = 0
+    package private(set) var rolledBack = 0
+    package private(set) var statements = 0
+    package private(set) var batchSizeCounts = Array(repeating: 0, count: batchSizeBounds.count + 1)
+    package private(set) var batchSizeSum = 0
+    package private(set) var retries: [TransientReason: Int] = [:]
+    package private(set) var halvings = 0
+    package private(set) var errors: [String: Int] = [:]
+
+    package init() {}
+
+    mutating func count(_ report: BatchReport, size: Int) {
+        statements += report.statementCount
+        if case .committed = report.outcome {
+            transactions += 1
+            let bucket = Self.batchSizeBounds.firstIndex { size <= $0 } ?? Self.batchSizeBounds.count
+            batchSizeCounts[bucket] += 1
+            batchSizeSum += size
+        } else {
+            rolledBack += 1
+        }
+        if let error = report.error { errors[error.sqlstate, default: 0] += 1 }
+    }
+
+    mutating func count(_ transition: Transition) {
+        switch transition {
+        case .halved: halvings += 1
+        case .willRetry(_, _, let reason, _): retries[reason, default: 0] += 1
+        case .drained: break
+        }
+    }
+
+    mutating func count(_ fate: Fate) {
+        switch fate {
+        case .stored(let result, _): effects[result.effect.rawValue] += 1
+        case .failed(let failure): failures[failure.code, default: 0] += 1
+        }
+    }
+}

@@ -1,0 +1,69 @@
+/// What the shell must do after a step of the machine: values, so that a test can compare them whole.
+package struct Effects: Equatable, Sendable {
+    package var assignments: [Assignment] = []
+    package var resolutions: [Resolution] = []
+    /// Tables that were found unwritable in this step: their catalog entries are stale.
+    package var pausedTables: [TableID] = []
+    package var transitions: [Transition] = []
+
+    package static let none = Effects()
+
+    package init() {}
+
+    package mutating func append(_ other: Effects) {
+        assignments += other.assignments
+        resolutions += other.resolutions
+        pausedTables += other.pausedTables
+        transitions += other.transitions
+    }
+}
+
+/// A batch, handed to a writer. Its tickets are in admission order; each group's are adjacent.
+package struct Assignment: Equatable, Sendable {
+    package var writer: WriterID
+    package var batch: BatchNumber
+    /// 1 for the first attempt.
+    package var attempt: Int
+    package var tickets: [Ticket]
+    /// Write one record per statement, so that a failure names its record: the batch is one group.
+    package var isIsolated: Bool
+
+    package init(
+        writer: WriterID, batch: BatchNumber, attempt: Int = 1, tickets: [Ticket],
+        isIsolated: Bool = false
+    ) {
+        self.writer = writer
+        self.batch = batch
+        self.attempt = attempt
+        self.tickets = tickets
+        self.isIsolated = isIsolated
+    }
+}
+
+/// The fate of one ticket. Each ticket gets exactly one.
+package struct Resolution: Equatable, Sendable {
+    package var ticket: Ticket
+    package var verdict: Verdict
+    package init(_ ticket: Ticket, _ verdict: Verdict) {
+        self.ticket = ticket
+        self.verdict = verdict
+    }
+}
+
+package enum Verdict: Equatable, Sendable {
+    /// Committed; the result stands at this position of the attempt that was just finished.
+    case committed(position: Int)
+    /// The database refused this very record; the error is the attempt's.
+    case rejected
+    /// Another member of its group was refused.
+    case rolledBack
+    case refused(Refusal)
+}
+
+/// Changes worth counting or logging that answer nobody.
+package enum Transition: Equatable, Sendable {
+    case halved(BatchNumber, records: Int)
+    case willRetry(BatchNumber, attempt: Int, TransientReason, after: Nanoseconds)
+    /// The last record has been answered after `drain`.
+    case drained
+}

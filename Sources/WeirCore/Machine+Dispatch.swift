@@ -1,0 +1,127 @@
+// From the queue to a writer: which batch leaves, and when.
+extension Machine {
+    /// A writer has a connection and nothing to do.
+    package mutating func writerReady(_ writer: WriterID, now: Timestamp) -> Effects {
+        guard case .disconnected = writers[writer.number] else {
+            preconditionFailure("a writer connects once at a time")
+        }
+        writers[writer.number] = .idle
+        idle.append(writer)
+        connectedCount += 1
+        return dispatch(now: now)
+    }
+
+    /// An idle writer lost its connection.
+    package mutating func writerLost(_ writer: WriterID) {
+        guard case .idle = writers[writer.number] else { return }
+        writers[writer.number] = .disconnected
+        idle.removeAll { $0 == writer }
+        connectedCount -= 1
+    }
+
+    /// Hands batches to idle writers for as long as any is due.
+    package mutating func dispatch(now: Timestamp) -> Effects {
+        var effects = Effects.none
+        if isDraining { _ = nextUnit(now: now, into: &effects) }
+        while let writer = idle.last {
+            if let run = nextResting(now: now) {
+                idle.removeLast()
+                begin(run, on: writer, into: &effects)
+                continue
+            }
+            guard nextUnit(now: now, into: &effects) != nil, decision(now: now) == .now else { break }
+            idle.removeLast()
+            begin(formBatch(now: now, into: &effects), on: writer, into: &effects)
+        }
+        reportDrained(into: &effects)
+        return effects
+    }
+
+    /// Whether a batch should leave now, or when; `nil` when nothing may leave.
+    mutating func decision(now: Timestamp) -> BatchFormer.Decision? {
+        guard let unit = lanes.front() else { return nil }
+        return former.decide(
+            waiting: lanes.waiting, bytes: queuedBytes, oldest: slots[unit.lead].admittedAt,
+            active: busyCount, isDraining: isDraining, now: now)
+    }
+
+    private mutating func nextResting(now: Timestamp) -> BatchRun? {
+        guard !resting.isEmpty else { return nil }
+        var first: Int?
+        for (index, run) in resting.enumerated() where run.due <= now {
+            if first.map({ run.due < resting[$0].due }) ?? true { first = index }
+        }
+        return first.map { resting.remove(at: $0) }
+    }
+
+    mutating func begin(_ run: BatchRun, on writer: WriterID, into effects: inout Effects) {
+        for slot in run.current { slots[slot].state = .assigned }
+        // What stands behind the attempt leaves with it: no deadline takes it out of a busy batch.
+        for piece in run.pieces { for slot in piece { slots[slot].state = .assigned } }
+        writers[writer.number] = .busy(run)
+        busyCount += 1
+        effects.assignments.append(assignment(of: run, to: writer))
+    }
+
+    func assignment(of run: BatchRun, to writer: WriterID) -> Assignment {
+        Assignment(
+            writer: writer, batch: run.number, attempt: run.attempt,
+            tickets: run.current.map(slots.ticket), isIsolated: run.isIsolated)
+    }
+
+    /// The unit whose turn it is. What must not be written is dropped on the way to it.
+    private mutating func nextUnit(
+        now: Timestamp, into effects: inout Effects
+    ) -> LaneScheduler.Unit? {
+        while let unit = lanes.front() {
+            if slots[unit.lead].state != .dead {
+                guard let refusal = lateRefusal(unit, now: now) else { return unit }
+                unit.forEach {
+                    answer($0, .refused(refusal), into: &effects)
+                    bury($0)
+                }
+            }
+            lanes.discard(unit)
+            unit.forEach { release($0) }
+        }
+        return nil
+    }
+
+    /// Why a unit that was admitted must not be written after all.
+    private func lateRefusal(_ unit: LaneScheduler.Unit, now: Timestamp) -> Refusal? {
+        if slots[unit.lead].deadline <= now { return .deadlineExceeded }
+        var refusal: Refusal?
+        unit.forEach {
+            if let remaining = pauses.remaining(slots[$0].table, now: now) {
+                refusal = .tablePaused(retryAfter: remaining)
+            }
+        }
+        return refusal
+    }
+
+    /// The next batch. At least one unit may leave, or `decision` had not said so.
+    private mutating func formBatch(now: Timestamp, into effects: inout Effects) -> BatchRun {
+        var members: [Int] = []
+        members.reserveCapacity(min(lanes.waiting, former.recordsMax))
+        var bytes = 0
+        while let unit = nextUnit(now: now, into: &effects) {
+            let isExclusive = slots[unit.lead].isExclusive
+            let size = slots[unit.lead].unitSize
+            var unitBytes = 0
+            unit.forEach { unitBytes += slots[$0].byteCount }
+            if !members.isEmpty {
+                let isFull = members.count + size > former.recordsMax || bytes + unitBytes > former.bytesMax
+                if isFull || isExclusive { break }
+            }
+            lanes.take(unit)
+            unit.forEach { members.append($0) }
+            bytes += unitBytes
+            if isExclusive { break }
+        }
+        precondition(!members.isEmpty, "a batch was due and nothing could leave")
+        queuedBytes -= bytes
+        batchCount += 1
+        return BatchRun(
+            number: BatchNumber(batchCount), lanes: lanes.closeBatch(), current: members)
+    }
+}

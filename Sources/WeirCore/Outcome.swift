@@ -1,0 +1,30 @@
+/// What became of one attempt to write a batch. The writer classifies; the machine decides what follows.
+package enum BatchOutcome: Equatable, Sendable {
+    /// The command tag `COMMIT` was read (or `ROLLBACK`, for a dry run).
+    case committed
+    /// The database refused a record; everything rolled back. `culprit` is its position in the attempt,
+    /// when one statement held only that record.
+    case recordError(culprit: Int?)
+    /// Nothing was written and the same batch may succeed later.
+    case transient(TransientReason)
+    /// One table cannot be written at all (missing, renamed, no privilege); everything rolled back.
+    case tableFault(TableID)
+    /// COMMIT was sent and its answer never came: the batch may be written or not.
+    case unknown
+}
+
+/// Why an attempt may be repeated. The raw value is the metric label.
+package enum TransientReason: String, CaseIterable, Sendable {
+    case deadlock
+    case serialization
+    case lockTimeout = "lock_timeout"
+    case statementTimeout = "statement_timeout"
+    case connectionLost = "connection_lost"
+    case resources
+    case other
+
+    /// Whether a smaller batch may get through where the whole one keeps failing.
+    var yieldsToSmallerBatches: Bool {
+        self == .statementTimeout || self == .resources
+    }
+}

@@ -1,0 +1,79 @@
+/// The records that the machine holds, by slot, and what state each is in.
+struct SlotTable: Sendable {
+    enum State: Sendable {
+        case free
+        /// In a lane. Becomes `assigned` when a batch takes it, `dead` when its deadline comes first.
+        case queued
+        /// In an attempt. Becomes `resting` when the attempt is to be repeated; else it is settled.
+        case assigned
+        /// In a batch that waits for its next attempt; certainly not written.
+        case resting
+        /// Waits for the answer of another record with the same message ID.
+        case joined
+        /// Answered before its turn; leaves with its unit.
+        case dead
+    }
+
+    struct Slot: Sendable {
+        var generation: UInt32 = 0
+        var state = State.free
+        /// Nobody waits any more: answered, or the caller has gone.
+        var isAnswered = false
+        var table = TableID(0)
+        var byteCount = 0
+        var admittedAt = Timestamp.zero
+        var deadline = Timestamp.zero
+        var message: MessageKey?
+        var isExclusive = false
+        /// Members of the unit that this record leads; 0 for the other members of a group.
+        var unitSize = 1
+        /// The first member of the unit.
+        var lead = 0
+        /// The newest of the tickets that joined, and for each of those the next.
+        var joined: Int = -1
+    }
+
+    private(set) var slots: [Slot] = []
+    private var free: [Int] = []
+
+    subscript(slot: Int) -> Slot {
+        get { slots[slot] }
+        _modify { yield &slots[slot] }
+    }
+
+    var count: Int { slots.count }
+
+    mutating func allocate(_ entry: Entry, state: State, now: Timestamp) -> Int {
+        let slot: Int
+        if let recycled = free.popLast() {
+            slot = recycled
+        } else {
+            slot = slots.count
+            slots.append(Slot())
+        }
+        slots[slot] = Slot(
+            generation: slots[slot].generation, state: state, table: entry.table,
+            byteCount: entry.byteCount, admittedAt: now, deadline: entry.deadline,
+            message: entry.message, isExclusive: entry.isExclusive, lead: slot)
+        return slot
+    }
+
+    mutating func release(_ slot: Int) {
+        assert(slots[slot].state != .free, "a slot was released twice")
+        slots[slot].state = .free
+        slots[slot].message = nil
+        slots[slot].generation &+= 1
+        free.append(slot)
+    }
+
+    func ticket(_ slot: Int) -> Ticket {
+        Ticket(slot: slot, generation: slots[slot].generation)
+    }
+
+    /// The slot of `ticket`, unless its record has been settled since.
+    func slot(of ticket: Ticket) -> Int? {
+        guard ticket.slot < slots.count else { return nil }
+        let found = slots[ticket.slot]
+        return found.state != .free && found.generation == ticket.generation ? ticket.slot : nil
+    }
+}

@@ -1,0 +1,28 @@
+/// Tables that cannot be written at present, each until a time at which one batch may try again.
+struct TablePauses: Sendable {
+    private struct Pause {
+        var until: Timestamp
+        var spell: Int
+    }
+
+    private var pauses: [TableID: Pause] = [:]
+    private let spellMin = Nanoseconds.seconds(1)
+    private let spellMax = Nanoseconds.seconds(30)
+
+    /// Each fault in a row doubles the pause.
+    mutating func fault(_ table: TableID, now: Timestamp) {
+        let spell = (pauses[table]?.spell ?? 0) + 1
+        let length = min(spellMin.count << min(spell - 1, 10), spellMax.count)
+        pauses[table] = Pause(until: now + Nanoseconds(length), spell: spell)
+    }
+
+    mutating func clear(_ table: TableID) {
+        if !pauses.isEmpty { pauses[table] = nil }
+    }
+
+    /// How long `table` stays paused, or `nil` when it may be written.
+    func remaining(_ table: TableID, now: Timestamp) -> Nanoseconds? {
+        guard !pauses.isEmpty, let pause = pauses[table], pause.until > now else { return nil }
+        return pause.until - now
+    }
+}

@@ -1,0 +1,116 @@
+import Weir
+import WeirRecord
+
+/// The statements of one batch and their order: waves, then tables, then shapes, then keys.
+///
+/// Records of one key come in successive waves. Within a wave tables are written before those that refer to
+/// them and deleted from after them, and rows in the order of their keys: all gateways lock in one order.
+/// Members of a group keep the order in which they were sent, table by table.
+struct BatchPlan {
+    struct Step {
+        let shape: WriteStatement.Shape
+        let table: TableSchema
+        /// Positions in the batch, in the order of the statement's rows.
+        var positions: [Int]
+    }
+
+    private(set) var steps: [Step] = []
+
+    private struct Item {
+        var wave: Int32
+        var phase: Int32
+        var shape: Int32
+        var position: Int32
+    }
+
+    init(_ batch: WriteBatch) {
+        let records = batch.records
+        guard !batch.isIsolated else {
+            steps = records.enumerated().map { Self.step($1, [$0]) }
+            return
+        }
+        var shapes = ShapeList()
+        let waves = Self.waves(batch)
+        var items: [Item] = []
+        items.reserveCapacity(records.count)
+        for (position, record) in records.enumerated() {
+            let isDelete = record.options.operation == .delete
+            let phase = isDelete ? Int32(1 << 20) - Int32(record.table.rank) : Int32(record.table.rank)
+            items.append(
+                Item(
+                    wave: waves[position], phase: phase, shape: shapes.index(of: record),
+                    position: Int32(position)))
+        }
+        items.sort { left, right in
+            if left.wave != right.wave { return left.wave < right.wave }
+            if left.phase != right.phase { return left.phase < right.phase }
+            if left.shape != right.shape { return left.shape < right.shape }
+            let (first, second) = (records[Int(left.position)], records[Int(right.position)])
+            if Record.isOrderedBefore(first, second) { return true }
+            // Rows without a key keep the order in which they came.
+            return left.position < right.position && !Record.isOrderedBefore(second, first)
+        }
+        var last: Item?
+        for item in items {
+            if let last, last.wave == item.wave, last.shape == item.shape {
+                steps[steps.count - 1].positions.append(Int(item.position))
+            } else {
+                steps.append(Self.step(records[Int(item.position)], [Int(item.position)]))
+            }
+            last = item
+        }
+    }
+
+    private static func step(_ record: Record, _ positions: [Int]) -> Step {
+        Step(shape: WriteStatement.Shape(record), table: record.table, positions: positions)
+    }
+
+    /// For each record, how many statements of its key come before it. Keys are told apart by their hash:
+    /// two that share one cost a wave, not an error.
+    private static func waves(_ batch: WriteBatch) -> [Int32] {
+        var next: [UInt64: Int32] = [:]
+        next.reserveCapacity(batch.records.count)
+        var waves = Array(repeating: Int32(0), count: batch.records.count)
+        var group = 0
+        for (position, record) in batch.records.enumerated() {
+            while group < batch.groups.count && batch.groups[group].upperBound <= position { group += 1 }
+            var wave: Int32 = 0
+            if group < batch.groups.count, batch.groups[group].lowerBound < position,
+                batch.groups[group].contains(position)
+            {
+                // A member of a group comes with or after the member before it.
+                let before = batch.records[position - 1]
+                let isSameStep = before.table === record.table
+                    && before.options.operation == record.options.operation
+                wave = waves[position - 1] + (isSameStep ? 0 : 1)
+            }
+            if let hash = record.orderHash {
+                wave = max(wave, next[hash] ?? 0)
+                next[hash] = wave + 1
+            }
+            waves[position] = wave
+        }
+        return waves
+    }
+}
+
+/// Numbers the shapes of a batch in the order in which they are met.
+private struct ShapeList {
+    private var indices: [WriteStatement.Shape: Int32] = [:]
+    private var lastShape: WriteStatement.Shape?
+    private var lastIndex: Int32 = 0
+
+    mutating func index(of record: Record) -> Int32 {
+        let shape = WriteStatement.Shape(record)
+        // Most batches have one shape; comparing is cheaper than hashing.
+        if shape == lastShape { return lastIndex }
+        lastShape = shape
+        if let known = indices[shape] {
+            lastIndex = known
+        } else {
+            lastIndex = Int32(indices.count)
+            indices[shape] = lastIndex
+        }
+        return lastIndex
+    }
+}

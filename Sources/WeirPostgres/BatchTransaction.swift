@@ -1,0 +1,281 @@
+internal import CLibpq
+import Weir
+import WeirCore
+import WeirRecord
+
+/// One attempt to write a batch: one transaction, in one round trip where nothing has to be looked at before
+/// COMMIT. Only the command tag `COMMIT` counts as committed.
+struct BatchTransaction {
+    private let batch: WriteBatch
+    private let plan: BatchPlan
+    private let session: Session
+    private let deadline: Timestamp
+
+    /// What the server owes, in the order in which it answers.
+    private enum Expectation {
+        case begin
+        case prepare(WriteStatement.Shape, step: Int)
+        case deallocate
+        case step(Int)
+        case commit
+    }
+
+    private struct Step {
+        let plan: BatchPlan.Step
+        let statement: WriteStatement
+    }
+
+    /// What ended the attempt before COMMIT.
+    private struct Trouble {
+        var error: ServerError
+        /// Where it was met, if in a step.
+        var step: Int?
+    }
+
+    private var steps: [Step] = []
+    private var expected: [Expectation] = []
+    private var results: [RowResult]
+    private var trouble: Trouble?
+    private var completedSteps = 0
+    private var isCommitSent = false
+
+    init(_ batch: WriteBatch, session: Session, deadline: Timestamp) {
+        self.batch = batch
+        self.session = session
+        self.deadline = deadline
+        plan = BatchPlan(batch)
+        results = Array(repeating: RowResult(.inserted), count: batch.records.count)
+    }
+
+    mutating func run(_ cache: inout StatementCache, _ parameters: inout [ArrayParameter]) -> BatchReport {
+        var report: BatchReport
+        do {
+            report = try attempt(&cache, &parameters)
+        } catch {
+            report = lost(error)
+        }
+        report.statementCount = completedSteps
+        return report
+    }
+
+    private mutating func attempt(
+        _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
+    ) throws(Session.Failure) -> BatchReport {
+        let isDryRun = batch.records[0].options.isDryRun
+        let looksFirst = isDryRun || plan.steps.contains { $0.table.mayDropRows }
+            || batch.groups.contains { $0.contains { batch.records[$0].options.operation != .insert } }
+        try session.enterPipeline()
+        try session.sendExecute("weir_begin", [])
+        expected.append(.begin)
+        for step in plan.steps { try send(step, &cache, &parameters) }
+        if looksFirst {
+            try session.sendFlushRequest()
+            try session.flush(by: deadline)
+            try readExpected(&cache)
+            if trouble == nil, let failure = findFailure() {
+                try rollBack(isAborted: false)
+                return failure
+            }
+        }
+        if trouble == nil {
+            if isDryRun {
+                try session.sendExecute("weir_rollback", [])
+            } else {
+                isCommitSent = true
+                try session.sendExecute("weir_commit", [])
+            }
+            expected.append(.commit)
+        }
+        try session.sendSync()
+        try session.flush(by: deadline)
+        try readExpected(&cache)
+        try readSync()
+        if let trouble {
+            try rollBack(isAborted: true)
+            return classified(trouble, &cache)
+        }
+        try session.exitPipeline()
+        // Nothing was looked at before COMMIT, because nothing could be amiss; if it was, be honest.
+        if !looksFirst && findFailure() != nil { return BatchReport(.unknown) }
+        var report = BatchReport(.committed)
+        report.results = results
+        return report
+    }
+
+    // MARK: Sending
+
+    private mutating func send(
+        _ step: BatchPlan.Step, _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
+    ) throws(Session.Failure) {
+        let (entry, evicted) = cache.entry(step.shape, step.table)
+        if let evicted {
+            try session.sendCommand("DEALLOCATE \(evicted)")
+            expected.append(.deallocate)
+        }
+        if !entry.isPrepared {
+            try session.sendPrepare(
+                entry.name, entry.statement.sql,
+                parameterOIDs: entry.statement.parameterTypes.map(\.arrayOID))
+            expected.append(.prepare(step.shape, step: steps.count))
+            // Until the server has said otherwise; a failure forgets it again.
+            cache.markPrepared(step.shape)
+        }
+        guard entry.statement.isSingleRow && step.positions.count > 1 else {
+            return try execute(step, entry, &parameters)
+        }
+        for position in step.positions {
+            try execute(
+                BatchPlan.Step(shape: step.shape, table: step.table, positions: [position]), entry,
+                &parameters)
+        }
+    }
+
+    private mutating func execute(
+        _ step: BatchPlan.Step, _ entry: StatementCache.Entry, _ parameters: inout [ArrayParameter]
+    ) throws(Session.Failure) {
+        let statement = entry.statement
+        let count = statement.parameterColumns.count
+        while parameters.count < count { parameters.append(ArrayParameter()) }
+        // Which parameter a column's values go to.
+        var places = Array(repeating: -1, count: step.table.columns.count)
+        for (index, column) in statement.parameterColumns.enumerated() {
+            places[column] = index
+            parameters[index].begin(statement.parameterTypes[index])
+        }
+        for position in step.positions {
+            batch.records[position].forEachField { column, source, range in
+                if places[column] >= 0 { parameters[places[column]].append(source, range) }
+            }
+        }
+        for index in 0..<count { parameters[index].end() }
+        try session.sendExecute(entry.name, Array(parameters[..<count]))
+        expected.append(.step(steps.count))
+        steps.append(Step(plan: step, statement: statement))
+    }
+
+    // MARK: Reading
+
+    /// Reads what is owed. The first error is kept; the server skips everything after it.
+    private mutating func readExpected(_ cache: inout StatementCache) throws(Session.Failure) {
+        for expectation in expected {
+            guard let result = try session.nextResult(by: deadline) else {
+                throw .lost("the server left out a result")
+            }
+            switch result.status {
+            case PGRES_COMMAND_OK, PGRES_TUPLES_OK:
+                try read(result, expectation)
+            case PGRES_PIPELINE_ABORTED:
+                if case .prepare = expectation { cache.removeAll() }
+            default:
+                let error = result.error
+                if case .prepare = expectation { cache.removeAll() }
+                if trouble == nil { trouble = Trouble(error: error, step: stepIndex(expectation)) }
+                if error.isFatal || session.isBad { throw .lost(error.message) }
+            }
+            _ = try session.nextResult(by: deadline)
+        }
+        expected = []
+    }
+
+    private func stepIndex(_ expectation: Expectation) -> Int? {
+        switch expectation {
+        case .step(let index), .prepare(_, let index): index
+        default: nil
+        }
+    }
+
+    private mutating func read(
+        _ result: borrowing QueryResult, _ expectation: Expectation
+    ) throws(Session.Failure) {
+        switch expectation {
+        case .begin, .prepare, .deallocate:
+            break
+        case .step(let index):
+            completedSteps += 1
+            StepResult(statement: steps[index].statement, step: steps[index].plan)
+                .read(result, into: &results)
+        case .commit:
+            let tag = batch.records[0].options.isDryRun ? "ROLLBACK" : "COMMIT"
+            // A COMMIT that the server turned into ROLLBACK has written nothing.
+            if result.commandTag != tag {
+                trouble = Trouble(
+                    error: ServerError(
+                        sqlstate: "40000", severity: "ERROR",
+                        message: "the transaction ended with \(result.commandTag)"), step: nil)
+            }
+        }
+    }
+
+    private func readSync() throws(Session.Failure) {
+        guard let result = try session.nextResult(by: deadline), result.status == PGRES_PIPELINE_SYNC
+        else { throw .lost("the server did not end the pipeline") }
+    }
+
+    private mutating func rollBack(isAborted: Bool) throws(Session.Failure) {
+        if !isAborted {
+            try session.sendSync()
+            try session.flush(by: deadline)
+            try readSync()
+        }
+        try session.exitPipeline()
+        do {
+            try session.query("ROLLBACK", by: deadline)
+        } catch {
+            // Rolled back all the same, by its end; the connection is not to be used again.
+            throw .lost("ROLLBACK failed")
+        }
+    }
+
+    // MARK: Judging
+
+    /// A record whose row did not come about, where that must not be committed.
+    private func findFailure() -> BatchReport? {
+        for (position, result) in results.enumerated() where result.effect == .notFound {
+            let isMember = batch.groups.contains { $0.contains(position) }
+            let isDropped = batch.records[position].options.operation == .insert
+                || batch.records[position].options.operation == .upsert
+            guard isMember || isDropped else { continue }
+            var report = BatchReport(.recordError(culprit: position))
+            report.error =
+                isDropped
+                ? DatabaseError(
+                    code: .triggerException, sqlstate: "",
+                    message: "a trigger or rule of the table kept the row from being written")
+                : DatabaseError(code: .recordNotFound, sqlstate: "02000", message: "no row has this key")
+            return report
+        }
+        return nil
+    }
+
+    private func classified(_ trouble: Trouble, _ cache: inout StatementCache) -> BatchReport {
+        let outcome: BatchOutcome
+        switch ErrorClass(trouble.error) {
+        case .record:
+            let positions = trouble.step.map { steps[$0].plan.positions } ?? []
+            outcome = .recordError(culprit: positions.count == 1 ? positions[0] : nil)
+        case .transient(let reason):
+            if reason == .other { cache.removeAll() }
+            outcome = .transient(reason)
+        case .table:
+            cache.removeAll()
+            let table = trouble.step.map { steps[$0].plan.table } ?? batch.records[0].table
+            outcome = .tableFault(TableID(table.number))
+        case .stop:
+            outcome = .transient(.other)
+        }
+        var report = BatchReport(outcome)
+        report.error = DatabaseError(trouble.error)
+        report.isConnected = ErrorClass(trouble.error) != .stop && outcome != .transient(.connectionLost)
+        return report
+    }
+
+    /// The connection is gone. Without COMMIT sent, or with an error that came before the last statement's
+    /// answer, nothing is written; otherwise that is not known.
+    private func lost(_ failure: Session.Failure) -> BatchReport {
+        let isCertain = !isCommitSent || (trouble != nil && completedSteps < steps.count)
+        var report = BatchReport(isCertain ? .transient(.connectionLost) : .unknown)
+        if let trouble { report.error = DatabaseError(trouble.error) }
+        report.isConnected = false
+        return report
+    }
+}

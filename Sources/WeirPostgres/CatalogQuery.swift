@@ -1,0 +1,153 @@
+import Weir
+import WeirCore
+import WeirRecord
+
+/// Reads the definitions of the exposed tables from PostgreSQL's catalog.
+struct CatalogQuery {
+    let tables: [TableName]
+
+    func run(on session: Session, by deadline: Timestamp) throws(ConnectFailure) -> Catalog {
+        let columns: [[String?]]
+        let references: [[String?]]
+        do {
+            columns = try session.query(columnsSQL, by: deadline)
+            references = try session.query(referencesSQL, by: deadline)
+        } catch {
+            switch error {
+            case .server(let error): throw ConnectFailure("\(error.sqlstate) \(error.message)")
+            case .lost(let reason): throw ConnectFailure(reason)
+            }
+        }
+        let ranks = Self.ranks(tables.count, references)
+        let byTable = Dictionary(grouping: columns) { Int($0[0] ?? "") ?? -1 }
+        return Catalog(
+            tables.enumerated().map { number, name in
+                guard let rows = byTable[number] else { return .missing(name: name.publicName) }
+                return .found(schema(number, name, rows, rank: ranks[number]))
+            })
+    }
+
+    /// `(number, schema, name)` of each exposed table, as rows of a VALUES list.
+    private var wanted: String {
+        tables.enumerated()
+            .map { "(\($0), \(quotedLiteral($1.schema)), \(quotedLiteral($1.name)))" }
+            .joined(separator: ", ")
+    }
+
+    private var columnsSQL: String {
+        """
+        WITH RECURSIVE base(oid, base, nspname, typname, typtype) AS (
+            SELECT t.oid, t.oid, n.nspname, t.typname, t.typtype
+            FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+            WHERE t.typtype <> 'd'
+          UNION ALL
+            SELECT t.oid, b.base, b.nspname, b.typname, b.typtype
+            FROM pg_catalog.pg_type t JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd')
+        SELECT w.number, a.attname, b.nspname, b.typname,
+               pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
+               a.atthasdef OR a.attidentity <> '', a.attidentity, a.attgenerated,
+               pg_catalog.array_position(i.indkey::int2[], a.attnum),
+               c.relkind = 'p',
+               c.relkind NOT IN ('r', 'p') OR c.relhasrules OR EXISTS (
+                   SELECT FROM pg_catalog.pg_trigger g
+                   WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 3 = 3
+                     AND g.tgenabled <> 'D'),
+               COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%'
+        FROM (VALUES \(wanted)) AS w(number, nspname, relname)
+        JOIN pg_catalog.pg_namespace n ON n.nspname = w.nspname
+        JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.relname
+             AND c.relkind IN ('r', 'p', 'v', 'f')
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN base b ON b.oid = a.atttypid
+        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
+        ORDER BY w.number, a.attnum
+        """
+    }
+
+    private var referencesSQL: String {
+        """
+        SELECT f.number, t.number
+        FROM (VALUES \(wanted)) AS f(number, nspname, relname)
+        JOIN pg_catalog.pg_namespace fn ON fn.nspname = f.nspname
+        JOIN pg_catalog.pg_class fc ON fc.relnamespace = fn.oid AND fc.relname = f.relname
+        JOIN pg_catalog.pg_constraint k ON k.conrelid = fc.oid AND k.contype = 'f'
+        JOIN pg_catalog.pg_class tc ON tc.oid = k.confrelid
+        JOIN pg_catalog.pg_namespace tn ON tn.oid = tc.relnamespace
+        JOIN (VALUES \(wanted)) AS t(number, nspname, relname)
+             ON t.nspname = tn.nspname AND t.relname = tc.relname
+        WHERE f.number <> t.number
+        """
+    }
+
+    private func schema(
+        _ number: Int, _ name: TableName, _ rows: [[String?]], rank: Int
+    ) -> TableSchema {
+        var key: [(place: Int, column: Int)] = []
+        var columns: [Column] = []
+        for (index, row) in rows.enumerated() {
+            if let place = row[9].flatMap(Int.init) { key.append((place, index)) }
+            columns.append(
+                Column(
+                    name: row[1] ?? "", type: columnType(schema: row[2] ?? "", name: row[3] ?? ""),
+                    typeName: row[4] ?? "", isNullable: row[5] != "t", hasDefault: row[6] == "t",
+                    generation: generation(identity: row[7], computed: row[8], isSerial: row[12] == "t")))
+        }
+        return TableSchema(
+            number: number, version: CatalogVersion.next(), schemaName: name.schema, name: name.name,
+            columns: columns, primaryKey: key.sorted { $0.place < $1.place }.map(\.column), rank: rank,
+            mayDropRows: rows[0][11] == "t", isPartitioned: rows[0][10] == "t")
+    }
+
+    private func generation(
+        identity: String?, computed: String?, isSerial: Bool
+    ) -> Column.Generation {
+        if computed == "s" || computed == "v" { return .computed }
+        switch identity {
+        case "a": return .identityAlways
+        case "d": return .identityByDefault
+        default: return isSerial ? .identityByDefault : .none
+        }
+    }
+
+    private func columnType(schema: String, name: String) -> ColumnType {
+        let other = ColumnType.other(sqlName: quotedIdentifier(schema) + "." + quotedIdentifier(name))
+        guard schema == "pg_catalog" else { return other }
+        switch name {
+        case "bool": return .boolean
+        case "int2": return .int2
+        case "int4": return .int4
+        case "int8": return .int8
+        case "float4": return .float4
+        case "float8": return .float8
+        case "text", "varchar", "bpchar": return .text
+        case "uuid": return .uuid
+        case "bytea": return .bytea
+        case "json": return .json
+        case "jsonb": return .jsonb
+        default: return other
+        }
+    }
+
+    /// For each table the length of the longest chain of references that starts at it. Circles end where
+    /// they were entered: no order serves them.
+    private static func ranks(_ count: Int, _ references: [[String?]]) -> [Int] {
+        var ranks = Array(repeating: 0, count: count)
+        let edges = references.compactMap { row -> (from: Int, to: Int)? in
+            guard let from = row[0].flatMap(Int.init), let to = row[1].flatMap(Int.init) else { return nil }
+            return (from, to)
+        }
+        for _ in 0..<count {
+            for edge in edges where ranks[edge.from] <= ranks[edge.to] && ranks[edge.to] < count {
+                ranks[edge.from] = ranks[edge.to] + 1
+            }
+        }
+        return ranks
+    }
+}
+
+/// `'text'`, for the names that the operator exposes; a quote inside is doubled. Strings conform to the
+/// standard on each of our connections, so a backslash means itself.
+private func quotedLiteral(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+}

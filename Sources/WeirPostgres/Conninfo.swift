@@ -1,0 +1,80 @@
+internal import CLibpq
+package import Weir
+
+/// How to reach the database: what the operator said, what libpq takes from its environment, and what the
+/// gateway insists on.
+package struct Conninfo: Sendable {
+    /// A URI or `key=value` pairs; empty leaves everything to libpq's `PG*` variables.
+    private let text: String
+    private let settings: [(String, String)]
+
+    /// - Parameter text: must not carry a password; those come from a passfile or the environment.
+    /// - Throws: `ConnectFailure` when libpq cannot read it.
+    package init(_ text: String, statementTimeout: Duration, lockTimeout: Duration) throws(ConnectFailure) {
+        self.text = text
+        try Self.check(text)
+        // Whatever the role's or the database's defaults are: one meaning everywhere.
+        settings = [
+            ("statement_timeout", milliseconds(statementTimeout)),
+            ("lock_timeout", milliseconds(lockTimeout)),
+            ("idle_in_transaction_session_timeout", milliseconds(statementTimeout)),
+            ("default_transaction_isolation", "read\\ committed"),
+            ("default_transaction_read_only", "off"),
+            ("synchronous_commit", "on"),
+            ("DateStyle", "ISO"),
+            ("TimeZone", "UTC"),
+            ("standard_conforming_strings", "on"),
+            // Every statement has one shape and arrays of any length: planning again finds nothing new.
+            ("plan_cache_mode", "force_generic_plan"),
+        ]
+    }
+
+    /// For `PQconnectStartParams`, later ones winning.
+    var parameters: [(String, String)] {
+        let options = settings.map { "-c \($0.0)=\($0.1)" }.joined(separator: " ")
+        return [
+            ("dbname", text.isEmpty ? Self.environmentURL : text),
+            ("client_encoding", "UTF8"),
+            ("options", options),
+            ("fallback_application_name", "weir"),
+            ("tcp_user_timeout", "10000"),
+            ("keepalives_idle", "5"),
+            ("keepalives_interval", "2"),
+            ("keepalives_count", "3"),
+        ].filter { !$0.1.isEmpty }
+    }
+
+    private static var environmentURL: String {
+        guard let value = unsafe getenv("DATABASE_URL") else { return "" }
+        return unsafe String(cString: value)
+    }
+
+    private static func check(_ text: String) throws(ConnectFailure) {
+        var message: UnsafeMutablePointer<CChar>?
+        let options = unsafe PQconninfoParse(text, &message)
+        defer { unsafe PQconninfoFree(options) }
+        guard var option = unsafe options else {
+            let reason = unsafe message.map { unsafe String(cString: $0) } ?? "it cannot be read"
+            unsafe PQfreemem(message)
+            throw ConnectFailure("the connection string is malformed: \(reason)")
+        }
+        while let keyword = unsafe option.pointee.keyword {
+            if unsafe String(cString: keyword) == "password", unsafe option.pointee.val != nil {
+                throw ConnectFailure(
+                    "the connection string holds a password; put it into PGPASSFILE or PGPASSWORD")
+            }
+            unsafe option += 1
+        }
+    }
+}
+
+private func milliseconds(_ duration: Duration) -> String {
+    let (seconds, attoseconds) = duration.components
+    return String(seconds * 1_000 + attoseconds / 1_000_000_000_000_000)
+}
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif

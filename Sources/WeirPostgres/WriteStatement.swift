@@ -1,0 +1,210 @@
+import WeirRecord
+
+/// How one shape of records is written: the SQL, its parameters, and what its rows say.
+///
+/// Values come as one array per column, and for updates `ord` counts the elements, so that a returned row
+/// names its record. Identifiers come from the catalog only.
+struct WriteStatement {
+    /// Which statement records need: those with equal shapes share one.
+    struct Shape: Hashable {
+        var table: Int
+        var version: Int
+        var kind: Kind
+        var columns: ColumnSet
+        var returnsRow: Bool
+
+        init(_ record: Record) {
+            table = record.table.number
+            version = record.table.version
+            columns = record.columns
+            returnsRow = record.options.returnsRow
+            kind = Kind(record)
+        }
+    }
+
+    enum Kind: Int, Hashable {
+        case insert
+        case insertIgnoring
+        case upsert
+        case patch
+        case delete
+
+        init(_ record: Record) {
+            switch (record.options.operation, record.options.onConflict) {
+            case (.insert, .error): self = .insert
+            case (.insert, .ignore): self = .insertIgnoring
+            case (.insert, .merge), (.upsert, _): self = .upsert
+            case (.patch, _): self = .patch
+            case (.delete, _): self = .delete
+            }
+        }
+    }
+
+    /// What the rows that come back look like.
+    enum Returns: Equatable {
+        /// None: the command tag counts.
+        case nothing
+        /// One for each record, in their order: the key's columns.
+        case keys
+        /// One for each record, in their order: whether it was inserted.
+        case wasInserted
+        /// One for each record that met a row: its `ord`.
+        case ordinals
+    }
+
+    let sql: String
+    /// For each parameter the column whose values it takes.
+    let parameterColumns: [Int]
+    let parameterTypes: [ColumnType]
+    let returns: Returns
+    /// Columns of a returned row before the JSON of the row itself.
+    let leadingColumnCount: Int
+    /// Each record has to stand in a statement of its own.
+    let isSingleRow: Bool
+
+    init(_ shape: Shape, table: TableSchema) {
+        let present = table.columns.indices.filter { shape.columns.contains($0) }
+        let parameters = shape.kind == .delete ? table.primaryKey : present
+        parameterColumns = parameters
+        parameterTypes = parameters.map { table.columns[$0].type }
+        let hasKey = !table.primaryKey.isEmpty && table.primaryKey.allSatisfy { shape.columns.contains($0) }
+        let text = StatementText(table: table, present: present, parameters: parameters)
+        let row = shape.returnsRow ? "row_to_json(t.*)" : nil
+        switch shape.kind {
+        case .insert:
+            let keys = table.primaryKey.map { "t." + text.name($0) }
+            returns = hasKey || keys.isEmpty ? .nothing : .keys
+            leadingColumnCount = returns == .keys ? keys.count : 0
+            sql = text.insert + text.returning((returns == .keys ? keys : []) + [row].compactMap { $0 })
+            isSingleRow = present.isEmpty
+        case .insertIgnoring:
+            // A row of the result for each record that was inserted; a key matches them, where the
+            // record has one.
+            returns = hasKey ? .ordinals : .keys
+            let keys = table.primaryKey.map { "t." + text.name($0) }
+            leadingColumnCount = hasKey ? 1 : keys.count
+            sql = hasKey ? text.insertIgnoring(row: row)
+                : text.insert + " ON CONFLICT DO NOTHING" + text.returning(keys + [row].compactMap { $0 })
+            isSingleRow = !hasKey || present.isEmpty
+        case .upsert:
+            returns = .wasInserted
+            leadingColumnCount = 1
+            sql = text.upsert + text.returning([text.wasInserted] + [row].compactMap { $0 })
+            isSingleRow = false
+        case .patch:
+            returns = .ordinals
+            leadingColumnCount = 1
+            sql = text.patch(row: row)
+            isSingleRow = false
+        case .delete:
+            returns = .ordinals
+            leadingColumnCount = 1
+            sql = text.delete + text.returning(["u.ord"] + [row].compactMap { $0 })
+            isSingleRow = false
+        }
+    }
+}
+
+/// The parts that the statements of one shape are put together from.
+private struct StatementText {
+    let table: TableSchema
+    let present: [Int]
+    let parameters: [Int]
+
+    func name(_ column: Int) -> String { quotedIdentifier(table.columns[column].name) }
+
+    /// A parameter's element, cast where it travels as text. The cast has no length: the assignment to the
+    /// column applies that, and refuses what is too long instead of cutting it.
+    private func value(_ column: Int) -> String {
+        let element = "u.c\(column)"
+        if case .other(let sqlName) = table.columns[column].type { return "\(element)::\(sqlName)" }
+        return element
+    }
+
+    private func source(ordinality: Bool) -> String {
+        let arrays = parameters.enumerated().map { index, column in
+            "$\(index + 1)::\(arrayName(table.columns[column].type))"
+        }
+        var names = parameters.map { "c\($0)" }
+        if ordinality { names.append("ord") }
+        return "unnest(\(arrays.joined(separator: ", ")))"
+            + (ordinality ? " WITH ORDINALITY" : "") + " AS u(\(names.joined(separator: ", ")))"
+    }
+
+    private func arrayName(_ type: ColumnType) -> String {
+        switch type {
+        case .boolean: "pg_catalog.bool[]"
+        case .int2: "pg_catalog.int2[]"
+        case .int4: "pg_catalog.int4[]"
+        case .int8: "pg_catalog.int8[]"
+        case .float4: "pg_catalog.float4[]"
+        case .float8: "pg_catalog.float8[]"
+        case .uuid: "pg_catalog.uuid[]"
+        case .bytea: "pg_catalog.bytea[]"
+        case .json: "pg_catalog.json[]"
+        case .jsonb: "pg_catalog.jsonb[]"
+        case .text, .other: "pg_catalog.text[]"
+        }
+    }
+
+    var insert: String {
+        guard !present.isEmpty else { return "INSERT INTO \(table.sqlName) AS t DEFAULT VALUES" }
+        let columns = present.map(name).joined(separator: ", ")
+        let values = present.map(value).joined(separator: ", ")
+        return "INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM "
+            + source(ordinality: false)
+    }
+
+    func insertIgnoring(row: String?) -> String {
+        let columns = present.map(name).joined(separator: ", ")
+        let values = present.map(value).joined(separator: ", ")
+        let keys = table.primaryKey.enumerated().map { "t.\(name($1)) AS k\($0)" }
+        let same = table.primaryKey.enumerated().map { "i.k\($0) = \(value($1))" }
+        let rowColumn = row.map { ", \($0) AS j" } ?? ""
+        return "WITH u AS MATERIALIZED (SELECT * FROM \(source(ordinality: true))), i AS "
+            + "(INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM u "
+            + "ON CONFLICT DO NOTHING RETURNING \(keys.joined(separator: ", "))\(rowColumn)) "
+            + "SELECT u.ord\(row == nil ? "" : ", i.j") FROM i JOIN u ON \(same.joined(separator: " AND "))"
+    }
+
+    var upsert: String {
+        let key = table.primaryKey.map(name).joined(separator: ", ")
+        let changed = present.filter { !table.primaryKey.contains($0) }
+        // With nothing to change the row is still locked and returned, so that the answer is true.
+        let assigned = changed.isEmpty ? [table.primaryKey[0]] : changed
+        let changes = assigned.map { "\(name($0)) = EXCLUDED.\(name($0))" }
+        return insert + " ON CONFLICT (\(key)) DO UPDATE SET \(changes.joined(separator: ", "))"
+    }
+
+    /// A row that `ON CONFLICT DO UPDATE` met carries its locker in `xmax`; a new one carries nothing. Rows
+    /// of partitioned tables do not show it, so those ask whether the row was there before the statement.
+    var wasInserted: String {
+        guard table.isPartitioned else { return "(t.xmax = 0)" }
+        let same = table.primaryKey.map { "o.\(name($0)) = t.\(name($0))" }
+        return "NOT EXISTS (SELECT FROM \(table.sqlName) o WHERE \(same.joined(separator: " AND ")))"
+    }
+
+    private var sameKey: String {
+        table.primaryKey.map { "t.\(name($0)) = \(value($0))" }.joined(separator: " AND ")
+    }
+
+    func patch(row: String?) -> String {
+        let changed = present.filter { !table.primaryKey.contains($0) }
+        let columns = ["u.ord"] + [row].compactMap { $0 }
+        guard !changed.isEmpty else {
+            return "SELECT \(columns.joined(separator: ", ")) FROM \(source(ordinality: true)) "
+                + "JOIN \(table.sqlName) AS t ON \(sameKey)"
+        }
+        let changes = changed.map { "\(name($0)) = \(value($0))" }
+        return "UPDATE \(table.sqlName) AS t SET \(changes.joined(separator: ", ")) "
+            + "FROM \(source(ordinality: true)) WHERE \(sameKey)" + returning(columns)
+    }
+
+    var delete: String {
+        "DELETE FROM \(table.sqlName) AS t USING \(source(ordinality: true)) WHERE \(sameKey)"
+    }
+
+    func returning(_ columns: [String]) -> String {
+        columns.isEmpty ? "" : " RETURNING " + columns.joined(separator: ", ")
+    }
+}

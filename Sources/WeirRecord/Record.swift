@@ -1,0 +1,105 @@
+/// What a caller wants done with one row.
+package enum Operation: String, CaseIterable, Sendable {
+    case insert
+    case upsert
+    case patch
+    case delete
+}
+
+/// What an insert does when the row exists.
+package enum ConflictRule: Sendable {
+    /// The record is refused with 23505.
+    case error
+    /// The row stays; the record is answered `ignored`.
+    case ignore
+    /// The row is updated: the record is an upsert.
+    case merge
+}
+
+/// How one record is to be carried out, apart from its values.
+package struct WriteOptions: Sendable {
+    package var operation: Operation
+    package var onConflict: ConflictRule = .error
+    /// Answer with the row as it is after the write.
+    package var returnsRow = false
+    /// Write, answer, and roll back.
+    package var isDryRun = false
+
+    package init(_ operation: Operation) {
+        self.operation = operation
+    }
+}
+
+/// One record, decoded: its values stand in `bytes` as PostgreSQL's binary array elements, one after the
+/// other, so that a batch copies each once into the array of its column.
+package final class Record: Sendable {
+    package let table: TableSchema
+    package let options: WriteOptions
+    /// The columns that the record names, its key among them.
+    package let columns: ColumnSet
+    /// Fields, then the key as JSON, then the key as it is sorted.
+    private let bytes: [UInt8]
+    private let fieldsEnd: Int
+    private let keyJSONRange: Range<Int>
+    private let sortKeyRange: Range<Int>
+    /// The first eight bytes of the sort key, as a number.
+    package let sortPrefix: UInt64
+    /// A hash of table and key; `nil` when the database makes the key.
+    package let orderHash: UInt64?
+    /// The caller's message ID.
+    package let messageID: String?
+
+    init(
+        table: TableSchema, options: WriteOptions, columns: ColumnSet, bytes: [UInt8], fieldsEnd: Int,
+        keyJSON: Range<Int>, sortKey: Range<Int>, messageID: String?
+    ) {
+        self.table = table
+        self.options = options
+        self.columns = columns
+        self.bytes = bytes
+        self.fieldsEnd = fieldsEnd
+        self.keyJSONRange = keyJSON
+        self.sortKeyRange = sortKey
+        self.messageID = messageID
+        orderHash =
+            keyJSON.isEmpty
+            ? nil : stableHash(bytes.span, sortKey, seed: UInt64(table.number) &* 0x9E37_79B9_7F4A_7C15)
+        var prefix: UInt64 = 0
+        for offset in 0..<8 {
+            let at = sortKey.lowerBound + offset
+            prefix = prefix << 8 | (at < sortKey.upperBound ? UInt64(bytes[at]) : 0)
+        }
+        sortPrefix = prefix
+    }
+
+    package var byteCount: Int { bytes.count }
+
+    /// The key as a JSON object; empty when the database makes it.
+    package var keyJSON: ArraySlice<UInt8> { bytes[keyJSONRange] }
+
+    package var hasKey: Bool { !keyJSONRange.isEmpty }
+
+    /// Calls `body` for each field with its column's position and the range of its array element in
+    /// `elements`: a length (-1: NULL) and as many bytes.
+    package func forEachField(
+        _ body: (_ column: Int, _ elements: [UInt8], _ range: Range<Int>) -> Void
+    ) {
+        var at = 0
+        while at < fieldsEnd {
+            let column = Int(bytes[at]) | Int(bytes[at + 1]) << 8
+            let start = at + 2
+            let length = Int32(
+                bitPattern: UInt32(bytes[start]) << 24 | UInt32(bytes[start + 1]) << 16
+                    | UInt32(bytes[start + 2]) << 8 | UInt32(bytes[start + 3]))
+            let end = start + 4 + Int(max(length, 0))
+            body(column, bytes, start..<end)
+            at = end
+        }
+    }
+
+    /// By key, byte for byte: the same order in every gateway, so that none waits for another in a circle.
+    package static func isOrderedBefore(_ left: Record, _ right: Record) -> Bool {
+        if left.sortPrefix != right.sortPrefix { return left.sortPrefix < right.sortPrefix }
+        return left.bytes[left.sortKeyRange].lexicographicallyPrecedes(right.bytes[right.sortKeyRange])
+    }
+}

@@ -1,0 +1,224 @@
+/// From a caller's JSON object, CSV row or key in a path to a `Record`: what is wrong with it is said
+/// here, before any transaction.
+package struct RecordDecoder: Sendable {
+    package let table: TableSchema
+    package let options: WriteOptions
+    private var columns = ColumnSet()
+    private var bytes: [UInt8] = []
+    /// Where the array element of each key column stands in `bytes`, in key order.
+    private var keyElements: [Range<Int>]
+    /// The same values as JSON.
+    private var keyTokens: [[UInt8]]
+    private var guess = 0
+    /// The key came from the path or from the line's `key`: the body may say it again.
+    private var isKeyFixed = false
+
+    package init(table: TableSchema, options: WriteOptions, expectedByteCount: Int) {
+        self.table = table
+        self.options = options
+        bytes.reserveCapacity(expectedByteCount + 32)
+        keyElements = Array(repeating: 0..<0, count: table.primaryKey.count)
+        keyTokens = Array(repeating: [], count: table.primaryKey.count)
+    }
+
+    // MARK: Input
+
+    /// Takes the columns from the JSON object that comes next.
+    ///
+    /// - Parameter isKey: the object is a key: it names key columns and no others.
+    package mutating func takeObject(
+        _ cursor: inout JSONCursor, _ input: Span<UInt8>, isKey: Bool = false
+    ) throws(Defect) {
+        try cursor.expect(UInt8(ascii: "{"), input)
+        defer { if isKey { isKeyFixed = true } }
+        guard !cursor.take(UInt8(ascii: "}"), input) else { return }
+        repeat {
+            cursor.skipWhitespace(input)
+            let name = try cursor.string(input)
+            try cursor.expect(UInt8(ascii: ":"), input)
+            let column = try find(name, cursor, input)
+            if isKey && !table.primaryKey.contains(column) {
+                throw Defect(
+                    .missingKey, "\"\(table.columns[column].name)\" is not a key column of this table",
+                    column: table.columns[column].name)
+            }
+            try takeValue(column, &cursor, input)
+        } while cursor.take(UInt8(ascii: ","), input)
+        try cursor.expect(UInt8(ascii: "}"), input)
+    }
+
+    private mutating func takeValue(
+        _ column: Int, _ cursor: inout JSONCursor, _ input: Span<UInt8>
+    ) throws(Defect) {
+        cursor.skipWhitespace(input)
+        let tokenStart = cursor.position
+        let start = bytes.count
+        appendColumn(column)
+        try ValueEncoding(column: table.columns[column]).encode(&cursor, input, to: &bytes)
+        let tokenEnd = cursor.position
+        try finishField(column, start: start, of: "the object") { token in
+            token.append(input, tokenStart..<tokenEnd)
+        }
+    }
+
+    /// Takes one column from its text form: a CSV field. `nil` is NULL.
+    package mutating func takeText(
+        _ column: Int, _ input: Span<UInt8>, _ range: Range<Int>?
+    ) throws(Defect) {
+        let start = bytes.count
+        appendColumn(column)
+        let encoding = ValueEncoding(column: table.columns[column])
+        if let range {
+            try encoding.encodeText(input, range, to: &bytes)
+        } else {
+            let null = Array("null".utf8)
+            var cursor = JSONCursor(0..<null.count)
+            try encoding.encode(&cursor, null.span, to: &bytes)
+        }
+        let isBare = table.columns[column].type.isBareInJSON
+        try finishField(column, start: start, of: "the row") { token in
+            guard let range else { return token += "null".utf8 }
+            if isBare {
+                token.append(input, range)
+            } else {
+                var text: [UInt8] = []
+                text.append(input, range)
+                appendJSONString(utf8: text, to: &token)
+            }
+        }
+    }
+
+    /// Takes the key from a path: its parts in key order, their percent-encoding resolved.
+    package mutating func takePathKey(_ parts: [[UInt8]]) throws(Defect) {
+        guard parts.count == table.primaryKey.count else {
+            let names = table.primaryKey.map { table.columns[$0].name }
+            throw Defect(
+                .missingKey,
+                names.isEmpty
+                    ? "this table has no primary key"
+                    : "the key of this table is \(names.joined(separator: ",")): \(names.count) parts, not \(parts.count)"
+            )
+        }
+        for (column, part) in zip(table.primaryKey, parts) {
+            try takeText(column, part.span, 0..<part.count)
+        }
+        isKeyFixed = true
+    }
+
+    // MARK: Output
+
+    /// The record, once everything has been taken.
+    package mutating func finish(messageID: String? = nil) throws(Defect) -> Record {
+        let hasKey = !keyElements.isEmpty && keyElements.allSatisfy { !$0.isEmpty }
+        if options.operation != .insert && !hasKey {
+            let names = table.primaryKey.map { "\"\(table.columns[$0].name)\"" }
+            throw Defect(
+                .missingKey,
+                names.isEmpty
+                    ? "this table has no primary key, so rows can only be inserted"
+                    : "the key \(names.joined(separator: ", ")) is missing")
+        }
+        let fieldsEnd = bytes.count
+        var sortKey = fieldsEnd..<fieldsEnd
+        var keyJSON = fieldsEnd..<fieldsEnd
+        if hasKey {
+            for (index, column) in table.primaryKey.enumerated() {
+                bytes.append(index == 0 ? UInt8(ascii: "{") : UInt8(ascii: ","))
+                bytes += table.jsonNames[column]
+                bytes += keyTokens[index]
+            }
+            bytes.append(UInt8(ascii: "}"))
+            keyJSON = fieldsEnd..<bytes.count
+            if keyElements.count == 1 {
+                sortKey = keyElements[0].dropFirst(4)
+            } else {
+                let start = bytes.count
+                for element in keyElements { bytes += bytes[element] }
+                sortKey = start..<bytes.count
+            }
+        }
+        return Record(
+            table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd,
+            keyJSON: keyJSON, sortKey: sortKey, messageID: messageID)
+    }
+
+    // MARK: Parts
+
+    private mutating func find(
+        _ name: JSONCursor.StringToken, _ cursor: JSONCursor, _ input: Span<UInt8>
+    ) throws(Defect) -> Int {
+        var found: Int?
+        if name.hasEscapes {
+            var text: [UInt8] = []
+            try cursor.appendText(of: name, input, to: &text)
+            found = table.column(text.span, 0..<text.count, guess: guess)
+        } else {
+            found = table.column(input, name.range, guess: guess)
+        }
+        guard let found else {
+            var text: [UInt8] = []
+            try? cursor.appendText(of: name, input, to: &text)
+            throw unknownColumn(String(decoding: text.prefix(80), as: UTF8.self))
+        }
+        guess = found + 1
+        return found
+    }
+
+    private func unknownColumn(_ name: String) -> Defect {
+        let known = table.columns.prefix(20).map(\.name).joined(separator: ", ")
+        return Defect(
+            .unknownColumn,
+            "table \(table.publicName) has no column \"\(name)\"; it has \(known)", column: name,
+            sqlstate: "42703")
+    }
+
+    private mutating func appendColumn(_ column: Int) {
+        bytes.append(UInt8(truncatingIfNeeded: column))
+        bytes.append(UInt8(truncatingIfNeeded: column >> 8))
+    }
+
+    /// Checks the field that has just been appended, and notes it if it is a part of the key.
+    private mutating func finishField(
+        _ column: Int, start: Int, of place: String, token: (inout [UInt8]) -> Void
+    ) throws(Defect) {
+        let definition = table.columns[column]
+        guard definition.isWritable else {
+            throw Defect(
+                .invalidValue,
+                "column \"\(definition.name)\" is generated by the database; leave it out",
+                column: definition.name, sqlstate: "428C9")
+        }
+        let keyIndex = table.primaryKey.firstIndex(of: column)
+        guard columns.insert(column) else {
+            guard isKeyFixed, let keyIndex, bytes[keyElements[keyIndex]] == bytes[(start + 2)...] else {
+                throw repeated(definition, isKey: isKeyFixed && keyIndex != nil, place)
+            }
+            // The key stands in the path and, alike, in the body.
+            bytes.removeSubrange(start...)
+            return
+        }
+        guard let keyIndex else { return }
+        keyElements[keyIndex] = (start + 2)..<bytes.count
+        token(&keyTokens[keyIndex])
+    }
+
+    private func repeated(_ column: Column, isKey: Bool, _ place: String) -> Defect {
+        if isKey {
+            return Defect(
+                .invalidValue, "key column \"\(column.name)\" is given twice, with different values",
+                column: column.name)
+        }
+        return Defect(
+            .invalidJSON, "column \"\(column.name)\" stands twice in \(place)", column: column.name)
+    }
+}
+
+extension ColumnType {
+    /// Whether a value's text form is its JSON form too.
+    package var isBareInJSON: Bool {
+        switch self {
+        case .int2, .int4, .int8, .json, .jsonb: true
+        default: false
+        }
+    }
+}

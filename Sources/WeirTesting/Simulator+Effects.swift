@@ -1,0 +1,166 @@
+import WeirCore
+
+// Oracles for the two effects that matter: who was answered, and who was sent.
+extension Simulator {
+    // MARK: Resolutions
+
+    mutating func resolved(_ resolution: Resolution, after finished: Finished?) {
+        note("  \(resolution.ticket): \(resolution.verdict)")
+        guard let index = index(resolution.ticket) else { return fail("1: an unknown ticket") }
+        let waiter = waiters[index]
+        guard waiter.state == .open else {
+            return fail("1: \(resolution.ticket) was \(waiter.state) and is resolved again")
+        }
+        waiters[index].state = .resolved(resolution.verdict)
+        switch resolution.verdict {
+        case .committed(let position):
+            checkCommitted(waiter, at: position, finished)
+        case .rejected:
+            occurrences.rejected += 1
+            checkGuilt(waiter, finished)
+            deny(waiter)
+        case .rolledBack:
+            occurrences.rolledBack += 1
+            if database.records[waiter.record].group < 0 { fail("rolled back without a group") }
+            checkGuilt(waiter, finished)
+            deny(waiter)
+        case .refused(let refusal):
+            checkRefusal(refusal, waiter, finished)
+        }
+    }
+
+    private mutating func checkCommitted(
+        _ waiter: Waiter, at position: Int, _ finished: Finished?
+    ) {
+        guard let finished, finished.outcome == .committed else {
+            return fail("5: record \(waiter.record) is called committed without a COMMIT")
+        }
+        let records = finished.attempt.records
+        guard records.indices.contains(position), records[position] == waiter.record else {
+            return fail("5: record \(waiter.record) is not at position \(position)")
+        }
+    }
+
+    /// Only a record that the database refused, or its group, may be told so.
+    private mutating func checkGuilt(_ waiter: Waiter, _ finished: Finished?) {
+        guard case .recordError = finished?.outcome else {
+            return fail("9: record \(waiter.record) was rejected for \(finished?.outcome as Any)")
+        }
+        let group = database.records[waiter.record].group
+        let unit = group < 0 ? [waiter.record] : groups[group]
+        if !unit.contains(where: { database.records[$0].hasOffended }) {
+            fail("9: record \(waiter.record) was rejected and is innocent")
+        }
+    }
+
+    private mutating func checkRefusal(
+        _ refusal: Refusal, _ waiter: Waiter, _ finished: Finished?
+    ) {
+        let record = database.records[waiter.record]
+        let isLate = record.entry.deadline <= now
+        switch refusal {
+        case .outcomeUnknown:
+            let wasSent = record.wasAssigned || waiter.isJoined
+            if !wasSent { fail("record \(waiter.record) was never sent and is called unknown") }
+            if waiter.deadline <= now { occurrences.expiredInFlight += 1 }
+            // It may still take effect.
+            return
+        case .deadlineExceeded where isLate, .databaseUnavailable where isLate:
+            occurrences.expiredQueued += 1
+        case .retriesExhausted:
+            occurrences.exhausted += 1
+            guard case .transient = finished?.outcome else {
+                return fail("record \(waiter.record) is out of retries without a failure")
+            }
+        case .tablePaused: break
+        default: fail("record \(waiter.record) was refused late: \(refusal)")
+        }
+        if isInFlight(waiter.record) { fail("record \(waiter.record) is in flight and is denied") }
+        deny(waiter)
+    }
+
+    private mutating func deny(_ waiter: Waiter) {
+        database.records[waiter.record].isDenied = true
+        if database.records[waiter.record].isEffective {
+            fail("record \(waiter.record) took effect and is denied")
+        }
+    }
+
+    // MARK: Assignments
+
+    mutating func assigned(_ assignment: Assignment) {
+        note("  \(assignment)")
+        occurrences.assignments += 1
+        let number = assignment.writer.number
+        guard case .idle = writers[number] else {
+            return fail("3: writer \(number) is not idle and got a batch")
+        }
+        if isDrained { fail("8: a batch after the end of the drain") }
+        let records = assignment.tickets.compactMap { waiter($0) }.map(\.record)
+        guard records.count == assignment.tickets.count, !records.isEmpty else {
+            return fail("a batch has an unknown ticket")
+        }
+        checkNumber(assignment)
+        for record in records { checkMember(record) }
+        checkKeys(records)
+        checkUnits(records, assignment)
+        for record in records { database.records[record].wasAssigned = true }
+        writers[number] = .busy(Attempt(assignment: assignment, records: records))
+    }
+
+    private mutating func checkNumber(_ assignment: Assignment) {
+        let isNew = assignment.batch > newestBatch
+        if isNew && assignment.attempt != 1 { fail("a new batch starts with its first attempt") }
+        newestBatch = max(newestBatch, assignment.batch)
+        let attemptsMax = plan.configuration.retry.attemptsMax
+        if !(1...attemptsMax).contains(assignment.attempt) { fail("one attempt too many") }
+    }
+
+    private mutating func checkMember(_ record: Int) {
+        if isInFlight(record) { fail("1: record \(record) is in two batches") }
+        if database.records[record].isDenied { fail("record \(record) was denied and is sent") }
+        switch waiters[waiterOfRecord[record]].state {
+        case .open, .cancelled, .resolved(.refused(.outcomeUnknown)): break
+        case .resolved(let verdict): fail("record \(record) is answered and is sent: \(verdict)")
+        }
+    }
+
+    private mutating func checkKeys(_ records: [Int]) {
+        for (position, record) in records.enumerated() {
+            guard let key = database.records[record].entry.orderHash else { continue }
+            for earlier in records[..<position] where earlier >= record {
+                if database.records[earlier].entry.orderHash == key {
+                    fail("6: key \(key): record \(record) stands behind \(earlier)")
+                }
+            }
+            for case .busy(let other) in writers
+            where other.records.contains(where: { database.records[$0].entry.orderHash == key }) {
+                fail("2: key \(key) is in two batches")
+            }
+        }
+    }
+
+    /// Groups are whole, dry runs are alone, and only one unit may be larger than a batch.
+    private mutating func checkUnits(_ records: [Int], _ assignment: Assignment) {
+        var unitCount = 0
+        var position = 0
+        while position < records.count {
+            let group = database.records[records[position]].group
+            let unit = group < 0 ? [records[position]] : groups[group]
+            if !records[position...].starts(with: unit) { fail("group \(group) is torn") }
+            position += unit.count
+            unitCount += 1
+        }
+        let entries = records.map { database.records[$0].entry }
+        let isExclusive = entries.contains { $0.isExclusive }
+        if isExclusive && unitCount > 1 { fail("a dry run is not alone") }
+        if assignment.isIsolated {
+            occurrences.isolations += 1
+            if unitCount > 1 || records.count == 1 { fail("isolated, and not one group") }
+        }
+        let bounds = plan.configuration.batch
+        if records.count > bounds.recordsMax { fail("4: too many records in a batch") }
+        let bytes = entries.reduce(0) { $0 + $1.byteCount }
+        if bytes > bounds.bytesMax && unitCount > 1 { fail("4: too many bytes in a batch") }
+    }
+}
