@@ -30,6 +30,14 @@ package struct Catalog: Sendable {
         numbers[name].map { tables[$0] }
     }
 
+    /// What callers call the table with this number.
+    package func publicName(_ number: Int) -> String {
+        switch tables[number] {
+        case .found(let schema): schema.publicName
+        case .missing(let name): name
+        }
+    }
+
     package var found: [TableSchema] {
         tables.compactMap { if case .found(let schema) = $0 { schema } else { nil } }
     }

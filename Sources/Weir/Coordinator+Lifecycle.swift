@@ -61,7 +61,7 @@ extension Coordinator {
             return effects
         }
         for number in changed {
-            let name = catalog.name(of: number)
+            let name = catalog.publicName(number)
             switch catalog.tables[number] {
             case .found(let schema):
                 logger.info(
@@ -104,16 +104,6 @@ extension Coordinator {
         state.withLock { state in
             guard state.machine.gauges.connections == 0 else { return nil }
             return state.lastFailure ?? "no connection"
-        }
-    }
-}
-
-extension Catalog {
-    /// What callers call the table with this number.
-    func name(of number: Int) -> String {
-        switch tables[number] {
-        case .found(let schema): schema.publicName
-        case .missing(let name): name
         }
     }
 }

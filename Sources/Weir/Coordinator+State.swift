@@ -175,7 +175,7 @@ extension Coordinator.State {
         metrics.count(fate)
         actions.answers.append(
             Answer(
-                waiter: submission.waiter, index: submission.index, fate: fate,
+                waiter: submission.waiter, index: submission.index, record: submission.record, fate: fate,
                 admittedAt: submission.admittedAt))
     }
 

@@ -209,7 +209,7 @@ package final class Coordinator: Sendable {
         for waiter in actions.drained { waiter.resume() }
         if let alarm = actions.alarm { timer.withLock { $0?.schedule(at: alarm) } }
         for table in actions.pausedTables {
-            let name = catalogStore.catalog?.name(of: table.number) ?? "?"
+            let name = catalogStore.catalog?.publicName(table.number) ?? "?"
             logger.warning(
                 "table paused: it cannot be written at present", metadata: ["table": "\(name)"])
         }

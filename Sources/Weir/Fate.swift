@@ -103,6 +103,7 @@ package struct Answer: Sendable {
     package let waiter: any Waiter
     /// The waiter's own number for the record.
     package let index: Int
+    package let record: Record
     package let fate: Fate
     package let admittedAt: Timestamp
 }

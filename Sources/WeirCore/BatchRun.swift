@@ -4,7 +4,7 @@
 struct BatchRun: Sendable {
     let number: BatchNumber
     let lanes: [Int32]
-    /// The slots of the attempt in hand, in admission order.
+    /// The slots of the attempt in hand; those of one key are in admission order.
     var current: [Int]
     /// Halves that come after it, the next one last.
     var pieces: [[Int]] = []

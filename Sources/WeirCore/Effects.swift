@@ -18,7 +18,7 @@ package struct Effects: Equatable, Sendable {
     }
 }
 
-/// A batch, handed to a writer. Its tickets are in admission order; each group's are adjacent.
+/// A batch, handed to a writer. Tickets of one key are in admission order; each group's are adjacent.
 package struct Assignment: Equatable, Sendable {
     package var writer: WriterID
     package var batch: BatchNumber

@@ -92,7 +92,7 @@ extension Machine {
         while true {
             let next = start + slots[current[start]].unitSize
             if next >= current.count { return start }
-            if next * 2 >= current.count { return start > 0 && start * 2 >= next ? start : next }
+            if next * 2 >= current.count { return start + next >= current.count ? start : next }
             start = next
         }
     }
@@ -135,6 +135,8 @@ extension Machine {
         run.removeAll { gone.contains($0) }
         for slot in all where gone.contains(slot) { settle(slot, .refused(refusal), into: &effects) }
         refuseQueued(of: table, refusal, into: &effects)
+        // Another table than those of the batch, a trigger's perhaps: repeated, but not for ever.
+        if gone.isEmpty { return retry(.other, &run, now: now, into: &effects) }
         if run.current.isEmpty { return run.advance() ? .attempt : .settled }
         return .attempt
     }

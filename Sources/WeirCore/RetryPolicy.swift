@@ -41,7 +41,7 @@ package struct Backoff: Sendable {
         let exponent = Swift.min(Swift.max(attempt - 1, 0), 30)
         let (grown, overflow) = min.count.multipliedReportingOverflow(by: 1 << exponent)
         let ceiling = Swift.min(overflow ? max.count : grown, max.count)
-        let floor = min.count / 2
+        let floor = Swift.min(min.count / 2, ceiling)
         return Nanoseconds(floor + Int64(random.next() % UInt64(Swift.max(1, ceiling - floor + 1))))
     }
 }

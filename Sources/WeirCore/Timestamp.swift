@@ -38,8 +38,9 @@ package struct Nanoseconds: Hashable, Comparable, Sendable {
 
     package init(_ duration: Duration) {
         let (seconds, attoseconds) = duration.components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        count = overflow ? .max : scaled.addingReportingOverflow(attoseconds / 1_000_000_000).partialValue
+        let (scaled, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, isJustTooLong) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
+        count = isTooLong || isJustTooLong ? (duration < .zero ? .min : .max) : sum
     }
 
     package static let zero = Nanoseconds(0)

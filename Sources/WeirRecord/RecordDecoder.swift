@@ -30,7 +30,7 @@ package struct RecordDecoder: Sendable {
         _ cursor: inout JSONCursor, _ input: Span<UInt8>, isKey: Bool = false
     ) throws(Defect) {
         try cursor.expect(UInt8(ascii: "{"), input)
-        defer { if isKey { isKeyFixed = true } }
+        if isKey { isKeyFixed = true }
         guard !cursor.take(UInt8(ascii: "}"), input) else { return }
         repeat {
             cursor.skipWhitespace(input)

@@ -17,12 +17,12 @@ extension Simulator {
             checkCommitted(waiter, at: position, finished)
         case .rejected:
             occurrences.rejected += 1
-            checkGuilt(waiter, finished)
+            checkGuilt(waiter, isCulprit: true, finished)
             deny(waiter)
         case .rolledBack:
             occurrences.rolledBack += 1
             if database.records[waiter.record].group < 0 { fail("rolled back without a group") }
-            checkGuilt(waiter, finished)
+            checkGuilt(waiter, isCulprit: false, finished)
             deny(waiter)
         case .refused(let refusal):
             checkRefusal(refusal, waiter, finished)
@@ -42,9 +42,16 @@ extension Simulator {
     }
 
     /// Only a record that the database refused, or its group, may be told so.
-    private mutating func checkGuilt(_ waiter: Waiter, _ finished: Finished?) {
-        guard case .recordError = finished?.outcome else {
-            return fail("9: record \(waiter.record) was rejected for \(finished?.outcome as Any)")
+    private mutating func checkGuilt(
+        _ waiter: Waiter, isCulprit: Bool, _ finished: Finished?
+    ) {
+        guard let finished, case .recordError(let culprit) = finished.outcome else {
+            return fail("9: record \(waiter.record) was rejected and nothing was refused")
+        }
+        // A refusal that names nobody, at COMMIT, is the fault of all.
+        let named = culprit.map { finished.attempt.records[$0] } ?? waiter.record
+        if (named == waiter.record) != isCulprit {
+            fail("record \(waiter.record) was blamed and the culprit was \(named)")
         }
         let group = database.records[waiter.record].group
         let unit = group < 0 ? [waiter.record] : groups[group]

@@ -48,11 +48,16 @@ extension Simulator {
         submit((entry, poison))
     }
 
+    /// A group as it was, or its first member with the others of the next group.
     mutating func repeatGroup() {
         guard !groups.isEmpty else { return }
-        let recent = groups.suffix(6)
-        let group = recent[recent.startIndex + random.below(recent.count)]
-        submit(group: group.map { again($0) })
+        let recent = Array(groups.suffix(6))
+        let chosen = random.below(recent.count)
+        var members = recent[chosen]
+        if random.chance(25), chosen + 1 < recent.count {
+            members = members.prefix(1) + recent[chosen + 1].dropFirst()
+        }
+        submit(group: members.map { again($0) })
     }
 
     /// A group out of messages that were sent before, which belong together only by chance.

@@ -45,7 +45,8 @@ import WeirCore
         #expect(machine.finished(w0, .transient(.deadlock), now: at(1)).assigned == [])
         #expect(machine.timerFired(now: at(3)).assigned == [])
         #expect(machine.timerFired(now: at(11)).assigned == [[a]])
-        #expect(machine.finished(w0, .committed, now: at(12)) == .commits(a) + .assigns(w0, b2, [b]))
+        #expect(
+            machine.finished(w0, .committed, now: at(12)) == .commits(a) + .assigns(w0, b2, [b]))
     }
 
     @Test func aKeyIsNotOvertakenByTheHalvesOfItsBatch() {

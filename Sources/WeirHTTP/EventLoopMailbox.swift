@@ -1,0 +1,39 @@
+import NIOCore
+import Weir
+
+/// Brings answers to the connections of one event loop, any number of them in one hop.
+final class EventLoopMailbox: Mailbox {
+    private let eventLoop: any EventLoop
+
+    init(_ eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    func deliver(_ answers: [Answer]) {
+        eventLoop.execute {
+            for answer in answers { ConnectionWaiter.of(answer).value.receive(answer) }
+            // Once each: a connection may have got several answers.
+            for answer in answers { ConnectionWaiter.of(answer).value.flush() }
+        }
+    }
+}
+
+/// A connection, as the coordinator knows it.
+final class ConnectionWaiter: Waiter {
+    let mailbox: any Mailbox
+    private let connection: NIOLoopBound<ConnectionHandler>
+
+    init(_ connection: ConnectionHandler, mailbox: any Mailbox, eventLoop: any EventLoop) {
+        self.mailbox = mailbox
+        self.connection = NIOLoopBound(connection, eventLoop: eventLoop)
+    }
+
+    var value: ConnectionHandler { connection.value }
+
+    static func of(_ answer: Answer) -> ConnectionWaiter {
+        guard let waiter = answer.waiter as? ConnectionWaiter else {
+            preconditionFailure("an answer went to somebody else's mailbox")
+        }
+        return waiter
+    }
+}

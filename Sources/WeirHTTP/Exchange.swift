@@ -1,0 +1,50 @@
+import NIOCore
+import Weir
+import WeirCore
+import WeirRecord
+
+/// One request and its answer. Answers leave in the order of their requests, whenever they are ready.
+final class Exchange {
+    /// What the answer waits for.
+    enum State {
+        /// For the fate of one record.
+        case record(Ticket)
+        /// For the fates of many.
+        case many(ManyRecords)
+        /// For its turn.
+        case ready(ByteBuffer)
+    }
+
+    /// Counts the connection's requests.
+    let number: Int
+    let requestID: String?
+    let preferences: Preferences
+    let isKeepAlive: Bool
+    let mintedID: UUID7
+    var state: State?
+
+    init(number: Int, head: RequestHead, mintedID: UUID7) {
+        self.number = number
+        requestID = head.requestID
+        preferences = head.preferences
+        isKeepAlive = head.isKeepAlive
+        self.mintedID = mintedID
+    }
+
+    var isReady: Bool {
+        if case .ready = state { true } else { false }
+    }
+
+    /// A head for this exchange's answer.
+    func head(_ status: Int) -> ResponseText.Head {
+        ResponseText.Head(
+            status: status, requestID: requestID, mintedRequestID: mintedID, isKeepAlive: isKeepAlive)
+    }
+}
+
+extension Answer {
+    /// A waiter's number for a record holds the exchange's number and the record's place in its request.
+    static func index(exchange: Int, item: Int) -> Int { exchange << 20 | item }
+    var exchange: Int { index >> 20 }
+    var item: Int { index & 0xF_FFFF }
+}

@@ -1,0 +1,129 @@
+import NIOCore
+import Weir
+import WeirCore
+import WeirRecord
+
+/// The answer to many records, put together as their fates come in.
+struct ManyAnswer {
+    let isStreamed: Bool
+    /// Only what failed is listed.
+    private let isMinimal: Bool
+    private let count: Int
+    private var okCount = 0
+    private var failedCount = 0
+    /// Items as JSON, in the order in which they came.
+    private var text: [UInt8] = []
+    /// Where in `text` each item stands.
+    private var places: [Range<Int>]
+    private var hasBegun = false
+    private var isDone = false
+
+    init(count: Int, isStreamed: Bool, isMinimal: Bool) {
+        self.count = count
+        self.isStreamed = isStreamed
+        self.isMinimal = isMinimal
+        places = isStreamed ? [] : Array(repeating: 0..<0, count: count)
+    }
+
+    mutating func append(
+        _ item: Int, _ result: RowResult, messageID: String?, minted: UUID7, record: Record,
+        on connection: ConnectionHandler
+    ) {
+        okCount += 1
+        guard !isMinimal else { return }
+        keep(item, on: connection) {
+            $0.appendItem(item, result, messageID: messageID, minted: minted, record: record)
+        }
+    }
+
+    mutating func append(
+        _ item: Int, _ failure: Failure, messageID: String?, on connection: ConnectionHandler
+    ) {
+        failedCount += 1
+        keep(item, on: connection) { $0.appendItem(item, failure, messageID: messageID) }
+    }
+
+    private mutating func keep(
+        _ item: Int, on connection: ConnectionHandler, _ write: (inout ResponseText) -> Void
+    ) {
+        connection.withText { scratch in
+            scratch.beginBody()
+            write(&scratch)
+            let start = text.count
+            text += scratch.body
+            if isStreamed {
+                text.append(0x0A)
+            } else {
+                places[item] = start..<text.count
+            }
+        }
+    }
+
+    // MARK: Streaming
+
+    /// Writes the head of a streamed answer: it is its connection's turn.
+    mutating func begin(_ exchange: Exchange, on connection: ConnectionHandler) {
+        guard isStreamed, !hasBegun else { return }
+        hasBegun = true
+        var head = exchange.head(200)
+        head.contentType = "application/x-ndjson"
+        head.isChunked = true
+        head.preferenceApplied = exchange.preferences.applied
+        connection.writeHead(head)
+        if isDone { end(exchange, on: connection) }
+    }
+
+    mutating func writeGathered(on connection: ConnectionHandler) {
+        guard isStreamed, hasBegun, !text.isEmpty else { return }
+        var chunk: [UInt8] = []
+        chunk.reserveCapacity(text.count + 16)
+        chunk += String(text.count, radix: 16).utf8
+        chunk += "\r\n".utf8
+        chunk += text
+        chunk += "\r\n".utf8
+        text.removeAll(keepingCapacity: text.capacity <= 64 << 10)
+        connection.write(ByteBuffer(bytes: chunk))
+    }
+
+    private mutating func end(_ exchange: Exchange, on connection: ConnectionHandler) {
+        text += "{\"summary\":\(counts(exchange))}\n".utf8
+        writeGathered(on: connection)
+        connection.completeStreamed(exchange, ByteBuffer(string: "0\r\n\r\n"))
+    }
+
+    // MARK: The end
+
+    mutating func finish(_ exchange: Exchange, on connection: ConnectionHandler) {
+        isDone = true
+        if isStreamed {
+            if hasBegun { end(exchange, on: connection) }
+            return
+        }
+        connection.withText { scratch in
+            scratch.beginBody()
+            scratch.body.reserveCapacity(text.count + places.count + 256)
+            scratch.body += "{\"request\":\"".utf8
+            if let id = exchange.requestID {
+                scratch.body += id.utf8.filter { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+            } else {
+                exchange.mintedID.appendTypeID("req", to: &scratch.body)
+            }
+            scratch.body += "\",\"errors\":\(failedCount > 0),\"counts\":\(counts(exchange)),\"items\":[".utf8
+            var isFirst = true
+            for place in places where !place.isEmpty {
+                if !isFirst { scratch.body.append(UInt8(ascii: ",")) }
+                isFirst = false
+                scratch.body += text[place]
+            }
+            scratch.body += "]}".utf8
+        }
+        var head = exchange.head(failedCount == 0 ? 200 : 207)
+        head.failedCount = failedCount
+        head.preferenceApplied = exchange.preferences.applied
+        connection.complete(exchange, head)
+    }
+
+    private func counts(_ exchange: Exchange) -> String {
+        "{\"total\":\(count),\"ok\":\(okCount),\"failed\":\(failedCount)}"
+    }
+}

@@ -1,0 +1,292 @@
+import NIOCore
+import Weir
+import WeirCore
+import WeirRecord
+
+/// A request with many records: decodes its body piece by piece, keeps a bounded number of records on their
+/// way, and puts the answer together, in request order or streamed as batches commit.
+final class ManyRecords {
+    enum Target {
+        /// Inserts into one table.
+        case table(TableSchema, WriteOptions)
+        /// Each line says what it wants.
+        case bulk
+    }
+
+    /// Records that are decoded before the event loop gets its turn again.
+    private static let sliceCount = 256
+
+    private let exchange: Exchange
+    private let target: Target
+    private let body: ByteBuffer
+    private let plane: DataPlane
+    private let waiter: ConnectionWaiter
+    private let messageIDPrefix: String?
+    private let timeout: Nanoseconds?
+    private var source: ItemSource
+    private var tables: BulkLine.Tables
+    private var csvColumns: [Int] = []
+    private var groups = GroupList()
+    private var answer: ManyAnswer
+
+    private var nextIndex = 0
+    private var isInputTaken = false
+    private var onTheirWay = 0
+    private var isSlicePending = false
+    private var isAbandoned = false
+    private var isFinished = false
+
+    init(
+        exchange: Exchange, fields: RequestHead, target: Target, body: ByteBuffer, plane: DataPlane,
+        waiter: ConnectionWaiter
+    ) throws {
+        self.exchange = exchange
+        self.target = target
+        self.body = body
+        self.plane = plane
+        self.waiter = waiter
+        messageIDPrefix = fields.messageID
+        timeout = fields.timeout
+        tables = BulkLine.Tables { try plane.table($0) }
+        let span = body.readableBytesUInt8Span
+        let format: ItemSource.Format =
+            switch fields.mediaType {
+            case .ndjson: .lines
+            case .csv: .csv
+            case .json, .other: .array
+            }
+        source = try ItemSource(
+            format, span, countMax: plane.configuration.recordsPerRequestMax)
+        answer = ManyAnswer(
+            count: source.count, isStreamed: fields.acceptsNDJSON, isMinimal: fields.preferences.isMinimal)
+        try resolveHeader()
+    }
+
+    private func resolveHeader() throws {
+        guard source.format == .csv else { return }
+        guard case .table(let schema, _) = target else {
+            throw Failure(
+                .unsupportedMediaType, "/v1/bulk takes application/x-ndjson or a JSON array, not CSV")
+        }
+        for name in source.header {
+            guard let column = schema.column(named: name) else {
+                throw Failure(
+                    .unknownColumn, "table \(schema.publicName) has no column \"\(name.prefix(80))\"",
+                    sqlstate: "42703", column: name)
+            }
+            csvColumns.append(column)
+        }
+    }
+
+    // MARK: Going on
+
+    func start(on connection: ConnectionHandler, eventLoop: any EventLoop) {
+        if answer.isStreamed && connection.isFirst(exchange) { becameFirst(on: connection) }
+        takeSlice(on: connection, eventLoop: eventLoop)
+    }
+
+    /// The caller has gone: what is on its way goes on, the rest is not sent.
+    func abandon() { isAbandoned = true }
+
+    /// Decodes and submits the next records, as far as the window is open.
+    private func takeSlice(on connection: ConnectionHandler, eventLoop: any EventLoop) {
+        guard !isAbandoned, !isFinished else { return }
+        var submissions: [Coordinator.Submission] = []
+        let room = plane.configuration.windowRecordsMax - onTheirWay
+        let count = min(Self.sliceCount, room)
+        if count > 0 && connection.mayWrite { decode(count, on: connection, into: &submissions) }
+        submit(submissions, on: connection)
+        if isInputTaken && groups.isEmpty {
+            if onTheirWay == 0 { finish(on: connection) }
+        } else if onTheirWay < plane.configuration.windowRecordsMax && connection.mayWrite {
+            continueLater(on: connection, eventLoop: eventLoop)
+        }
+    }
+
+    private func continueLater(on connection: ConnectionHandler, eventLoop: any EventLoop) {
+        guard !isSlicePending else { return }
+        isSlicePending = true
+        let this = NIOLoopBound((self, connection), eventLoop: eventLoop)
+        eventLoop.execute {
+            let (many, connection) = this.value
+            many.isSlicePending = false
+            many.takeSlice(on: connection, eventLoop: this.eventLoop)
+            connection.flush()
+        }
+    }
+
+    private func submit(_ submissions: [Coordinator.Submission], on connection: ConnectionHandler) {
+        guard !submissions.isEmpty else { return }
+        onTheirWay += submissions.count
+        for (index, failure) in plane.coordinator.submit(submissions) {
+            onTheirWay -= 1
+            let item = index & 0xF_FFFF
+            let record = submissions.first { $0.index == index }?.record
+            answer.append(item, failure, messageID: record?.messageID, on: connection)
+        }
+    }
+
+    // MARK: Decoding
+
+    private func decode(
+        _ count: Int, on connection: ConnectionHandler, into submissions: inout [Coordinator.Submission]
+    ) {
+        let input = body.readableBytesUInt8Span
+        let deadline = plane.deadline(timeout)
+        submissions.reserveCapacity(count)
+        var left = count
+        while left > 0 && !isInputTaken {
+            let index = nextIndex
+            do {
+                guard let item = try source.next(input) else {
+                    isInputTaken = true
+                    break
+                }
+                nextIndex += 1
+                left -= 1
+                let (record, group) = try decode(item, index, input)
+                let submission = Coordinator.Submission(
+                    record: record, waiter: waiter,
+                    index: Answer.index(exchange: exchange.number, item: index), deadline: deadline)
+                if let group { groups.add(submission, to: group) } else { submissions.append(submission) }
+            } catch let failed as GroupMemberFailure {
+                groups.fail(failed.group, item: index)
+                answer.append(index, failed.failure, messageID: nil, on: connection)
+            } catch {
+                answer.append(index, Self.failure(error), messageID: nil, on: connection)
+            }
+        }
+        if nextIndex == source.count { isInputTaken = true }
+        if isInputTaken { takeGroups(left, on: connection, into: &submissions) }
+    }
+
+    private static func failure(_ error: any Error) -> Failure {
+        switch error {
+        case let failure as Failure: failure
+        case let defect as Defect: Failure(defect)
+        default: preconditionFailure("decoding throws nothing else: \(error)")
+        }
+    }
+
+    private func decode(
+        _ item: ItemSource.Item, _ index: Int, _ input: Span<UInt8>
+    ) throws -> (Record, group: String?) {
+        let id = messageIDPrefix.map { "\($0)#\(index)" }
+        switch (item, target) {
+        case (.json(let range), .bulk):
+            try checkSize(range.count)
+            do {
+                let line = try BulkLine(
+                    input, range, tables: &tables, defaultID: id, preferences: exchange.preferences)
+                return (line.record, line.group)
+            } catch {
+                // A bad member fails its group, if the line can be read far enough to name it.
+                guard let group = BulkGroupName.find(input, range) else { throw error }
+                throw GroupMemberFailure(group: group, failure: Self.failure(error))
+            }
+        case (.json(let range), .table(let schema, let options)):
+            try checkSize(range.count)
+            var decoder = RecordDecoder(
+                table: schema, options: completed(options), expectedByteCount: range.count)
+            var cursor = JSONCursor(range)
+            try decoder.takeObject(&cursor, input)
+            try cursor.expectEnd(input)
+            return (try decoder.finish(messageID: id), nil)
+        case (.row(let fields), .table(let schema, let options)):
+            var decoder = RecordDecoder(
+                table: schema, options: completed(options), expectedByteCount: fields.count * 16)
+            for (column, field) in zip(csvColumns, fields) {
+                let text = field.text ?? []
+                try decoder.takeText(column, text.span, field.text == nil ? nil : 0..<text.count)
+            }
+            return (try decoder.finish(messageID: id), nil)
+        case (.row, .bulk):
+            preconditionFailure("CSV for /v1/bulk was refused at the start")
+        }
+    }
+
+    private func completed(_ options: WriteOptions) -> WriteOptions {
+        var options = options
+        options.returnsRow = exchange.preferences.returnsRow
+        options.isDryRun = exchange.preferences.isDryRun
+        return options
+    }
+
+    private func checkSize(_ count: Int) throws(Defect) {
+        guard count <= plane.configuration.recordByteCountMax else {
+            throw Defect(
+                .bodyTooLarge,
+                "the record is larger than \(plane.configuration.recordByteCountMax) bytes")
+        }
+    }
+
+    /// Groups go when all lines have been read: a member may stand anywhere.
+    private func takeGroups(
+        _ room: Int, on connection: ConnectionHandler, into submissions: inout [Coordinator.Submission]
+    ) {
+        var room = room
+        while let group = groups.popFirst(fitting: max(room, 1)) {
+            if group.hasFailed {
+                for member in group.members {
+                    let failure = Failure(
+                        .rolledBack, "another member of the group was refused; nothing was written",
+                        table: member.record.table.publicName)
+                    answer.append(
+                        member.index & 0xF_FFFF, failure, messageID: member.record.messageID, on: connection)
+                }
+            } else {
+                room -= group.members.count
+                submissions += group.members
+            }
+            if room <= 0 { return }
+        }
+    }
+
+    // MARK: Answers
+
+    func receive(_ answer: Answer, on connection: ConnectionHandler) {
+        onTheirWay -= 1
+        switch answer.fate {
+        case .stored(let result, _):
+            self.answer.append(
+                answer.item, result, messageID: answer.record.messageID, minted: plane.mint(),
+                record: answer.record, on: connection)
+        case .failed(let failure):
+            self.answer.append(
+                answer.item, failure, messageID: answer.record.messageID, on: connection)
+        }
+        goOn(on: connection)
+    }
+
+    /// There is room again, or the peer reads again.
+    func goOn(on connection: ConnectionHandler) {
+        guard let eventLoop = connection.eventLoop else { return }
+        if isInputTaken && groups.isEmpty {
+            if onTheirWay == 0 { finish(on: connection) }
+        } else if onTheirWay <= plane.configuration.windowRecordsMax / 2 && connection.mayWrite {
+            continueLater(on: connection, eventLoop: eventLoop)
+        }
+    }
+
+    /// Every answer before this one has been written.
+    func becameFirst(on connection: ConnectionHandler) {
+        answer.begin(exchange, on: connection)
+    }
+
+    /// Writes what a streamed answer has gathered.
+    func writeGathered(on connection: ConnectionHandler) {
+        answer.writeGathered(on: connection)
+    }
+
+    private func finish(on connection: ConnectionHandler) {
+        guard !isFinished, !isAbandoned else { return }
+        isFinished = true
+        answer.finish(exchange, on: connection)
+    }
+}
+
+/// A line that belongs to a group and cannot be taken.
+private struct GroupMemberFailure: Error {
+    let group: String
+    let failure: Failure
+}

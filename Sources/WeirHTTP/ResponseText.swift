@@ -1,0 +1,301 @@
+import NIOCore
+import Weir
+import WeirCore
+import WeirRecord
+
+/// Writes answers as bytes: bodies as JSON, and heads round them. One for each event loop: its memory is
+/// used again and again.
+struct ResponseText {
+    var body: [UInt8] = []
+    private var head: [UInt8] = []
+    private let serverLine: [UInt8]
+    private var dateLine: [UInt8] = []
+    private var dateSecond: UInt64 = 0
+
+    init(version: String) {
+        serverLine = Array("Server: weir/\(version)\r\n".utf8)
+    }
+
+    mutating func beginBody() {
+        body.removeAll(keepingCapacity: body.capacity <= 64 << 10)
+    }
+
+    // MARK: Bodies
+
+    /// `{"result":…}`, what a single record's caller is told.
+    mutating func appendStored(
+        _ result: RowResult, _ receipt: BatchReceipt, messageID: String?, minted: UUID7, record: Record
+    ) {
+        body += "{\"result\":\"".utf8
+        body += result.effect.name.utf8
+        body += "\",".utf8
+        appendIdentity(result, messageID: messageID, minted: minted, record: record)
+        body += ",\"batch\":{\"id\":\"".utf8
+        receipt.id.appendTypeID("bat", to: &body)
+        body += "\",\"records\":".utf8
+        body.append(decimal: receipt.recordCount)
+        body += "}}".utf8
+    }
+
+    /// `{"index":…}`, one of many.
+    mutating func appendItem(
+        _ index: Int, _ result: RowResult, messageID: String?, minted: UUID7, record: Record
+    ) {
+        body += "{\"index\":".utf8
+        body.append(decimal: index)
+        body += ",\"status\":".utf8
+        body.append(decimal: result.effect == .inserted ? 201 : 200)
+        body += ",\"result\":\"".utf8
+        body += result.effect.name.utf8
+        body += "\",".utf8
+        appendIdentity(result, messageID: messageID, minted: minted, record: record)
+        body += "}".utf8
+    }
+
+    private mutating func appendIdentity(
+        _ result: RowResult, messageID: String?, minted: UUID7, record: Record
+    ) {
+        body += "\"id\":".utf8
+        if let messageID {
+            appendJSONString(messageID, to: &body)
+        } else {
+            body.append(UInt8(ascii: "\""))
+            minted.appendTypeID("msg", to: &body)
+            body.append(UInt8(ascii: "\""))
+        }
+        if record.hasKey {
+            body += ",\"key\":".utf8
+            body += record.keyJSON
+        } else if let key = result.key {
+            body += ",\"key\":".utf8
+            body += key
+        }
+        if let row = result.row {
+            body += ",\"row\":".utf8
+            body += row
+        }
+    }
+
+    mutating func appendItem(_ index: Int, _ failure: Failure, messageID: String?) {
+        body += "{\"index\":".utf8
+        body.append(decimal: index)
+        body += ",\"status\":".utf8
+        body.append(decimal: failure.code.status)
+        body += ",\"result\":\"".utf8
+        body += failure.resultName.utf8
+        body += "\"".utf8
+        if let messageID {
+            body += ",\"id\":".utf8
+            appendJSONString(messageID, to: &body)
+        }
+        body += ",\"error\":".utf8
+        appendProblem(failure)
+        body += "}".utf8
+    }
+
+    /// RFC 9457, with the contract's extension members.
+    mutating func appendProblem(_ failure: Failure) {
+        body += "{\"type\":\"urn:weir:problem:\(failure.code.rawValue)\",\"title\":".utf8
+        appendJSONString(failure.code.title, to: &body)
+        body += ",\"status\":\(failure.code.status),\"detail\":".utf8
+        appendJSONString(failure.detail, to: &body)
+        body += ",\"code\":\"\(failure.code.rawValue)\",\"retryable\":\(failure.code.isRetryable)".utf8
+        body += ",\"written\":\"\(failure.code == .outcomeUnknown ? "unknown" : "no")\"".utf8
+        appendMember("sqlstate", failure.sqlstate)
+        appendMember("constraint", failure.constraint)
+        appendMember("column", failure.column)
+        appendMember("table", failure.table)
+        if let wait = failure.retryAfter {
+            body += ",\"retry_after_ms\":\(wait.count / 1_000_000)".utf8
+        }
+        body += "}".utf8
+    }
+
+    private mutating func appendMember(_ name: String, _ value: String?) {
+        guard let value, !value.isEmpty else { return }
+        body += ",\"\(name)\":".utf8
+        appendJSONString(value, to: &body)
+    }
+
+    // MARK: Heads
+
+    /// What a head says beyond the status and the body.
+    struct Head {
+        var status: Int
+        var contentType: StaticString = "application/json"
+        var requestID: String?
+        var mintedRequestID: UUID7
+        var isKeepAlive: Bool
+        var timing: Timing?
+        var preferenceApplied: [String] = []
+        var failedCount = 0
+        var retryAfter: Nanoseconds?
+        var allow: String?
+        var isChunked = false
+
+        struct Timing {
+            var queue: Nanoseconds
+            var batch: Nanoseconds
+            var database: Nanoseconds
+        }
+    }
+
+    /// The head, and the body that has been written since `beginBody`, as one buffer.
+    mutating func response(
+        _ fields: Head, unixNanoseconds: UInt64, allocator: ByteBufferAllocator
+    ) -> ByteBuffer {
+        writeHead(fields, unixNanoseconds: unixNanoseconds)
+        var buffer = allocator.buffer(capacity: head.count + body.count)
+        buffer.writeBytes(head)
+        if !fields.isChunked { buffer.writeBytes(body) }
+        return buffer
+    }
+
+    private mutating func writeHead(_ fields: Head, unixNanoseconds: UInt64) {
+        head.removeAll(keepingCapacity: true)
+        head += "HTTP/1.1 ".utf8
+        head.append(decimal: fields.status)
+        head.append(UInt8(ascii: " "))
+        head += reason(fields.status).utf8
+        head += "\r\n".utf8
+        if fields.isChunked {
+            head += "Transfer-Encoding: chunked\r\n".utf8
+        } else if fields.status != 204 {
+            head += "Content-Length: ".utf8
+            head.append(decimal: body.count)
+            head += "\r\n".utf8
+        }
+        if fields.isChunked || !body.isEmpty {
+            head += "Content-Type: ".utf8
+            fields.contentType.withUTF8Buffer { head.append(contentsOf: $0) }
+            head += "\r\n".utf8
+        }
+        head += "X-Request-Id: ".utf8
+        if let id = fields.requestID {
+            head += id.utf8
+        } else {
+            fields.mintedRequestID.appendTypeID("req", to: &head)
+        }
+        head += "\r\n".utf8
+        head += serverLine
+        appendDate(unixNanoseconds / 1_000_000_000)
+        appendOptional(fields)
+        head += "\r\n".utf8
+    }
+
+    private mutating func appendOptional(_ fields: Head) {
+        if let timing = fields.timing {
+            head += "Server-Timing: queue;dur=".utf8
+            head.append(milliseconds: timing.queue)
+            head += ", batch;dur=".utf8
+            head.append(milliseconds: timing.batch)
+            head += ", db;dur=".utf8
+            head.append(milliseconds: timing.database)
+            head += "\r\n".utf8
+        }
+        if !fields.preferenceApplied.isEmpty {
+            head += "Preference-Applied: \(fields.preferenceApplied.joined(separator: ", "))\r\n".utf8
+        }
+        if fields.failedCount > 0 { head += "Weir-Failed: \(fields.failedCount)\r\n".utf8 }
+        if let wait = fields.retryAfter {
+            head += "Retry-After: \(max(1, (wait.count + 999_999_999) / 1_000_000_000))\r\n".utf8
+        }
+        if let allow = fields.allow { head += "Allow: \(allow)\r\n".utf8 }
+        if !fields.isKeepAlive { head += "Connection: close\r\n".utf8 }
+    }
+
+    /// RFC 9110, section 5.6.7. Written once a second.
+    private mutating func appendDate(_ second: UInt64) {
+        if second != dateSecond {
+            dateSecond = second
+            dateLine = Array("Date: \(httpDate(second))\r\n".utf8)
+        }
+        head += dateLine
+    }
+
+    private func reason(_ status: Int) -> String {
+        switch status {
+        case 200: "OK"
+        case 201: "Created"
+        case 204: "No Content"
+        case 207: "Multi-Status"
+        case 400: "Bad Request"
+        case 403: "Forbidden"
+        case 404: "Not Found"
+        case 405: "Method Not Allowed"
+        case 408: "Request Timeout"
+        case 409: "Conflict"
+        case 413: "Content Too Large"
+        case 414: "URI Too Long"
+        case 415: "Unsupported Media Type"
+        case 422: "Unprocessable Content"
+        case 424: "Failed Dependency"
+        case 431: "Request Header Fields Too Large"
+        case 503: "Service Unavailable"
+        case 504: "Gateway Timeout"
+        default: "Unknown"
+        }
+    }
+}
+
+
+extension Failure {
+    /// `result` of an item that was not stored.
+    var resultName: String {
+        switch code.status {
+        case 424: "rolled_back"
+        case 500...: "failed"
+        default: "rejected"
+        }
+    }
+}
+
+extension Array where Element == UInt8 {
+    mutating func append(decimal value: Int) {
+        if value < 10 && value >= 0 {
+            append(0x30 + UInt8(value))
+            return
+        }
+        if value < 0 { append(UInt8(ascii: "-")) }
+        var rest = value.magnitude
+        let start = count
+        repeat {
+            append(0x30 + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        self[start...].reverse()
+    }
+
+    /// Milliseconds with three places.
+    mutating func append(milliseconds span: Nanoseconds) {
+        let micros = Int(Swift.max(span.count, 0) / 1_000)
+        append(decimal: micros / 1_000)
+        append(UInt8(ascii: "."))
+        let fraction = micros % 1_000
+        append(0x30 + UInt8(fraction / 100))
+        append(0x30 + UInt8(fraction / 10 % 10))
+        append(0x30 + UInt8(fraction % 10))
+    }
+}
+
+/// `Mon, 23 Nov 2026 12:00:00 GMT`. Civil dates after Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+func httpDate(_ unixSecond: UInt64) -> String {
+    let days = Int(unixSecond / 86_400)
+    let time = Int(unixSecond % 86_400)
+    let shifted = days + 719_468
+    let era = shifted / 146_097
+    let dayOfEra = shifted % 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shiftedMonth = (5 * dayOfYear + 2) / 153
+    let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
+    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(weekdays[days % 7]), \(two(day)) \(months[month - 1]) \(year) "
+        + "\(two(time / 3_600)):\(two(time / 60 % 60)):\(two(time % 60)) GMT"
+}
