@@ -29,9 +29,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
+        .package(url: "https://github.com/apple/swift-system.git", from: "1.6.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0", traits: []),
     ],
@@ -47,7 +50,11 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "WeirPostgres",
-            dependencies: ["CLibpq", "Weir", "WeirCore", "WeirRecord", logging],
+            dependencies: [
+                "CLibpq", "Weir", "WeirCore", "WeirRecord", logging, lifecycle,
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: house + [.strictMemorySafety()]),
         .target(
             name: "WeirHTTP",
@@ -59,7 +66,8 @@ let package = Package(
         .target(
             name: "WeirAdmin",
             dependencies: [
-                "Weir", "WeirCore", logging, nioCore,
+                "Weir", "WeirCore", "WeirRecord", logging, lifecycle, nioCore,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
             ],
             swiftSettings: house),
@@ -70,6 +78,7 @@ let package = Package(
             name: "weir",
             dependencies: [
                 "Weir", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin", logging, lifecycle,
+                nioCore, nioPosix, nioHTTP1,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),

@@ -14,12 +14,43 @@ extension Coordinator {
 
     package var budget: Int { state.withLock { $0.budget } }
 
+    /// Says that the first attempt to reach the database is over: the listener may accept.
+    package func markStarted() {
+        let waiters = state.withLock { state in
+            defer { state.startWaiters = [] }
+            state.hasStarted = true
+            return state.startWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns once the pool has opened its connections, or has found that it cannot yet.
+    package func started() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if !state.hasStarted { state.startWaiters.append(continuation) }
+                return state.hasStarted
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    /// Ends a drain that takes too long: what is left is answered by nobody.
+    package func abandonDrain() {
+        let waiters = state.withLock { state in
+            defer { state.drainWaiters = [] }
+            return state.drainWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
     /// Refuses new records and returns when the last one has been answered.
     package func drain() async {
         await withCheckedContinuation { continuation in
             let now = time.now
-            act(now) { state, _ in
-                state.drainWaiters.append(continuation)
+            act(now) { state, actions in
+                if state.isDrained { actions.drained.append(continuation) }
+                else { state.drainWaiters.append(continuation) }
                 return state.machine.drain(now: now)
             }
         }
@@ -35,7 +66,7 @@ extension Coordinator {
         }
     }
 
-    func connectFailed(_ writer: WriterID, _ failure: ConnectFailure, failures: Int) {
+    package func connectFailed(_ writer: WriterID, _ failure: ConnectFailure, failures: Int) {
         let isNews = state.withLock { state in
             defer { state.lastFailure = failure.reason }
             return state.lastFailure != failure.reason
@@ -47,7 +78,7 @@ extension Coordinator {
         }
     }
 
-    func catalogLoaded(_ catalog: Catalog) {
+    package func catalogLoaded(_ catalog: Catalog) {
         let hadOne = catalogStore.catalog != nil
         let changed = catalogStore.replace(with: catalog)
         let now = time.now

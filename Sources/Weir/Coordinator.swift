@@ -46,6 +46,9 @@ package final class Coordinator: Sendable {
         var isLoadingCatalog = false
         var catalogAskedAt = Timestamp.zero
         var drainWaiters: [CheckedContinuation<Void, Never>] = []
+        var startWaiters: [CheckedContinuation<Void, Never>] = []
+        /// The first attempt to reach the database is over, whatever came of it.
+        var hasStarted = false
         var isDrained = false
         var isStopping = false
         var budget: Int

@@ -5,6 +5,7 @@ import NIOPosix
 import ServiceLifecycle
 import Synchronization
 import Weir
+import WeirCore
 
 /// The data listener: HTTP/1.1 over TCP or a unix socket.
 package final class DataServer: Service {
@@ -33,6 +34,8 @@ package final class DataServer: Service {
 
     /// Serves until shutdown is asked for; then answers what was asked, and ends.
     package func run() async throws {
+        // Connections first: the first caller finds them open.
+        await plane.coordinator.started()
         let listener = try await bind()
         boundAddress.withLock { $0 = listener.localAddress?.weirDescription }
         plane.logger.info("data API listening", metadata: ["address": "\(address ?? "?")"])
@@ -46,7 +49,7 @@ package final class DataServer: Service {
             try await context.eventLoop.submit { context.value.drain() }.get()
         }
         plane.logger.info("draining: what is queued is finished, new records are refused")
-        await plane.coordinator.drain()
+        await drain()
         for context in contexts.values {
             try await context.eventLoop.submit {
                 context.value.drain()
@@ -56,6 +59,21 @@ package final class DataServer: Service {
         // Closes what is left; answers have been handed to the kernel by now.
         try await group.shutdownGracefully()
         if case .unix(let path) = plane.configuration.address { _ = unlink(path) }
+    }
+
+    /// Waits until everybody has been answered, for as long as that may take.
+    private func drain() async {
+        let coordinator = plane.coordinator
+        let limit = Nanoseconds(plane.configuration.drainTimeout)
+        await withTaskGroup { tasks in
+            tasks.addTask { await coordinator.drain() }
+            tasks.addTask {
+                try? await coordinator.time.sleep(for: limit)
+                coordinator.abandonDrain()
+            }
+            await tasks.next()
+            tasks.cancelAll()
+        }
     }
 
     private func bind() async throws -> any Channel {

@@ -131,6 +131,8 @@ final class ManyRecords {
     private func decode(
         _ count: Int, on connection: ConnectionHandler, into submissions: inout [Coordinator.Submission]
     ) {
+        // A copy of the reference: the span must outlive changes to this object.
+        let body = body
         let input = body.readableBytesUInt8Span
         let deadline = plane.deadline(timeout)
         submissions.reserveCapacity(count)

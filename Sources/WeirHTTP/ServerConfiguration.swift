@@ -48,6 +48,8 @@ package struct ServerConfiguration: Sendable {
     package var idleTimeout: Duration = .seconds(300)
     /// How long a record may wait when its caller does not say: 504 `deadline-exceeded`.
     package var queueTimeout: Duration = .seconds(5)
+    /// How long a shutdown waits for what is queued: less than the 30 s after which supervisors kill.
+    package var drainTimeout: Duration = .seconds(25)
     package var version = "0"
 
     package init() {}

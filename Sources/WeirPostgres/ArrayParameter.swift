@@ -40,7 +40,7 @@ import WeirRecord
     func append(_ source: [UInt8], _ range: Range<Int>) {
         reserve(range.count)
         unsafe source[range].withUnsafeBufferPointer { elements in
-            guard let first = unsafe elements.baseAddress else { return }
+            guard let first = elements.baseAddress else { return }
             unsafe (memory + count).update(from: first, count: range.count)
         }
         count += range.count
@@ -66,7 +66,7 @@ import WeirRecord
     }
 
     private func grow(to newCapacity: Int) {
-        let larger = unsafe UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
+        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
         unsafe larger.update(from: memory, count: count)
         unsafe memory.deallocate()
         unsafe memory = larger

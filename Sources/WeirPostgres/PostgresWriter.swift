@@ -33,6 +33,7 @@ package actor PostgresWriter: BatchWriter {
     }
 
     package func connect() throws(ConnectFailure) {
+        guard !isAlive() else { return }
         disconnect()
         let deadline = SystemTime().now + Nanoseconds(configuration.connectTimeout)
         let session = try Session.connect(configuration.conninfo, by: deadline)
@@ -68,6 +69,10 @@ package actor PostgresWriter: BatchWriter {
         report.databaseTime = SystemTime().now - begun
         if !report.isConnected { disconnect() }
         return report
+    }
+
+    func deriveBudget() throws(ConnectFailure) -> ConnectionBudget {
+        try ConnectionBudget.derive(configuration)
     }
 
     package func loadCatalog() throws(ConnectFailure) -> Catalog {

@@ -225,7 +225,7 @@ private func withCStrings<Result>(
     defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
     let pointers = unsafe copies.map { unsafe UnsafePointer<CChar>($0) } + [nil]
     return unsafe pointers.withUnsafeBufferPointer { buffer -> Result in
-        guard let start = unsafe buffer.baseAddress else { preconditionFailure("never empty") }
+        guard let start = buffer.baseAddress else { preconditionFailure("never empty") }
         return unsafe body(start)
     }
 }

@@ -28,6 +28,10 @@ extension Simulator {
             if random.chance(50) { member.poison = .none }
             members.append(member)
         }
+        // A group can be joined when each of its members can.
+        if random.chance(50) {
+            for index in members.indices { members[index].entry.message = makeMessage() }
+        }
         submit(group: members)
     }
 
@@ -48,15 +52,14 @@ extension Simulator {
         submit((entry, poison))
     }
 
-    /// A group as it was, or its first member with the others of the next group.
+    /// A group as it was, or its first member with the others of another group of its size.
     mutating func repeatGroup() {
         guard !groups.isEmpty else { return }
         let recent = Array(groups.suffix(6))
         let chosen = random.below(recent.count)
         var members = recent[chosen]
-        if random.chance(25), chosen + 1 < recent.count {
-            members = members.prefix(1) + recent[chosen + 1].dropFirst()
-        }
+        let twin = recent.last { $0.count == members.count && $0 != members }
+        if let twin, random.chance(30) { members = [members[0]] + twin.dropFirst() }
         submit(group: members.map { again($0) })
     }
 
@@ -113,13 +116,14 @@ extension Simulator {
             orderHash: random.chance(plan.keyless) ? nil : UInt64(key),
             byteCount: 1 + random.below(120), deadline: makeDeadline(),
             isExclusive: random.chance(plan.exclusive))
-        if random.chance(plan.withMessage) {
-            messageCount += 1
-            entry.message = MessageKey(
-                identity: .init(high: 0, low: messageCount), fingerprint: messageCount)
-        }
+        if random.chance(plan.withMessage) { entry.message = makeMessage() }
         guard random.chance(plan.poison) else { return (entry, .none) }
         return (entry, random.chance(20) ? .atCommit : .atStatement)
+    }
+
+    private mutating func makeMessage() -> MessageKey {
+        messageCount += 1
+        return MessageKey(identity: .init(high: 0, low: messageCount), fingerprint: messageCount)
     }
 
     private mutating func makeDeadline() -> Timestamp {

@@ -1,0 +1,95 @@
+import HTTPTypes
+import Hummingbird
+package import Logging
+import NIOCore
+import ServiceLifecycle
+package import Weir
+
+/// The admin listener: probes, version and metrics. GET never changes anything.
+package struct AdminServer: Service {
+    package enum Address: Sendable {
+        case tcp(host: String, port: Int)
+        case unix(path: String)
+    }
+
+    private let coordinator: Coordinator
+    private let address: Address
+    private let version: String
+    private let logger: Logger
+    private let onRunning: @Sendable (Int?) -> Void
+
+    /// - Parameter onRunning: told the port, once it is known.
+    package init(
+        coordinator: Coordinator, address: Address, version: String, logger: Logger,
+        onRunning: @escaping @Sendable (Int?) -> Void = { _ in }
+    ) {
+        self.coordinator = coordinator
+        self.address = address
+        self.version = version
+        self.logger = logger
+        self.onRunning = onRunning
+    }
+
+    package func run() async throws {
+        // Hummingbird's own lines say what every one of its applications says.
+        var quiet = logger
+        quiet.logLevel = .warning
+        let bindAddress: BindAddress =
+            switch address {
+            case .tcp(let host, let port): .hostname(host, port: port)
+            case .unix(let path): .unixDomainSocket(path: path)
+            }
+        let application = Application(
+            router: makeRouter(),
+            configuration: ApplicationConfiguration(address: bindAddress, serverName: "weir/\(version)"),
+            onServerRunning: { [onRunning, logger, address] channel in
+                let port = channel.localAddress?.port
+                logger.info("admin API listening", metadata: ["address": "\(address.text(port: port))"])
+                onRunning(port)
+            },
+            logger: quiet)
+        try await application.run()
+    }
+
+    private func makeRouter() -> Router<BasicRequestContext> {
+        let router = Router()
+        router.get("/livez") { _, _ in Self.text(.ok, "ok\n") }
+        router.get("/readyz") { [coordinator] request, _ in
+            if let reason = coordinator.unreadiness { return Self.text(.serviceUnavailable, reason + "\n") }
+            if request.uri.queryParameters["db"] == "1", let trouble = coordinator.databaseTrouble {
+                return Self.text(.serviceUnavailable, "database unavailable: \(trouble)\n")
+            }
+            return Self.text(.ok, "ok\n")
+        }
+        router.get("/version") { [version] _, _ in
+            Self.response(.ok, "application/json", "{\"name\":\"weir\",\"version\":\"\(version)\"}\n")
+        }
+        router.get("/metrics") { [coordinator, version] _, _ in
+            Self.response(
+                .ok, "text/plain; version=0.0.4; charset=utf-8",
+                MetricsText(coordinator, version: version).text)
+        }
+        return router
+    }
+
+    private static func text(_ status: HTTPResponse.Status, _ body: String) -> Response {
+        response(status, "text/plain; charset=utf-8", body)
+    }
+
+    private static func response(
+        _ status: HTTPResponse.Status, _ contentType: String, _ body: String
+    ) -> Response {
+        Response(
+            status: status, headers: [.contentType: contentType],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+    }
+}
+
+extension AdminServer.Address {
+    fileprivate func text(port: Int?) -> String {
+        switch self {
+        case .tcp(let host, let configured): "\(host):\(port ?? configured)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import ArgumentParser
+
+/// What a command's exit says; the numbers are part of the contract (sysexits.h where it has one).
+extension ExitCode {
+    static let unreachable = ExitCode(69)
+    static let configuration = ExitCode(78)
+}
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// One line for people, on standard error.
+func complain(_ text: String) {
+    fputs("weir: \(text)\n", stderr)
+}

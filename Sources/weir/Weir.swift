@@ -1,0 +1,32 @@
+import ArgumentParser
+
+@main
+struct WeirCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "weir",
+        abstract: "Batch many small writes into few PostgreSQL transactions, safely.",
+        discussion: """
+            EXAMPLES
+              weir serve --embedded                              try it: a private PostgreSQL, a demo table
+              weir serve --db postgres:///app --tables orders    in front of your own database
+              weir health                                        exit 0 if the gateway is ready
+            """,
+        version: weirVersion,
+        subcommands: [ServeCommand.self, HealthCommand.self, VersionCommand.self])
+}
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "version", abstract: "Print the version.",
+        discussion: "EXAMPLES\n  weir version\n  weir version --json")
+
+    @Flag(help: "As JSON.")
+    var json = false
+
+    func run() {
+        print(json ? "{\"name\":\"weir\",\"version\":\"\(weirVersion)\"}" : "weir \(weirVersion)")
+    }
+}
+
+/// Set here and in CHANGELOG.md.
+let weirVersion = "0.1.0"
