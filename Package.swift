@@ -79,6 +79,7 @@ let package = Package(
             dependencies: [
                 "Weir", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin", logging, lifecycle,
                 nioCore, nioPosix, nioHTTP1,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),

@@ -14,5 +14,6 @@ extension ExitCode {
 
 /// One line for people, on standard error.
 func complain(_ text: String) {
-    fputs("weir: \(text)\n", stderr)
+    let line = Array("weir: \(text)\n".utf8)
+    _ = write(STDERR_FILENO, line, line.count)
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import ServiceLifecycle
+import UnixSignals
 import Weir
 import WeirAdmin
 import WeirCore
@@ -141,15 +142,16 @@ struct ServeCommand: AsyncParsableCommand {
         guard tables == nil else { return }
         let target = listen.hasPrefix("unix:")
             ? "--unix-socket \(listen.dropFirst(5)) http://weir" : "http://\(listen)"
-        print(
-            """
+        let text = """
             A first write:
 
               curl -X POST \(target)/v1/tables/\(Demo.table)/records \\
                 -H 'Content-Type: application/json' -d '{"customer_id":7,"qty":2,"note":"hello"}'
 
-            """)
-        fflush(stdout)
+            """
+        // Not through a buffer: whoever reads a pipe waits for this line.
+        let bytes = Array(text.utf8)
+        _ = write(STDOUT_FILENO, bytes, bytes.count)
     }
 
     // MARK: Options
