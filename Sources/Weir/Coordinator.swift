@@ -126,17 +126,19 @@ package final class Coordinator: Sendable {
 
     // MARK: Writers
 
-    /// What the writer is to do next; waits until there is something.
-    func nextTask(for writer: WriterID) async -> WriterTask {
-        if let task = state.withLock({ $0.takeTask(writer) }) { return task }
-        return await withCheckedContinuation { continuation in
-            let task = state.withLock { state -> WriterTask? in
-                if let task = state.takeTask(writer) { return task }
-                state.parked[writer.number] = continuation
-                return nil
-            }
-            if let task { continuation.resume(returning: task) }
+    /// What the writer is to do next, if there is something.
+    func takeTask(_ writer: WriterID) -> WriterTask? {
+        state.withLock { $0.takeTask(writer) }
+    }
+
+    /// Gives the continuation its task as soon as there is one.
+    func park(_ writer: WriterID, _ continuation: CheckedContinuation<WriterTask, Never>) {
+        let task = state.withLock { state -> WriterTask? in
+            if let task = state.takeTask(writer) { return task }
+            state.parked[writer.number] = continuation
+            return nil
         }
+        if let task { continuation.resume(returning: task) }
     }
 
     func writerReady(_ writer: WriterID) {

@@ -39,9 +39,9 @@ package final class DataServer: Service {
         let listener = try await bind()
         boundAddress.withLock { $0 = listener.localAddress?.weirDescription }
         plane.logger.info("data API listening", metadata: ["address": "\(address ?? "?")"])
-        try await withGracefulShutdownHandler {
+        try await withTaskCancellationOrGracefulShutdownHandler {
             try await listener.closeFuture.get()
-        } onGracefulShutdown: {
+        } onCancelOrGracefulShutdown: {
             // Accept no more; the coordinator refuses what still comes on open connections.
             listener.close(promise: nil)
         }

@@ -24,13 +24,12 @@ package final class PostgresPool: Service {
     }
 
     package func run() async throws {
-        await withGracefulShutdownHandler {
+        await withTaskCancellationOrGracefulShutdownHandler {
             // Cancellation cuts the waits between attempts to connect.
             await cancelWhenGracefulShutdown { await self.serve() }
-        } onGracefulShutdown: {
+        } onCancelOrGracefulShutdown: {
             self.coordinator.stop()
         }
-        coordinator.stop()
     }
 
     private func serve() async {
