@@ -2,7 +2,7 @@ import Logging
 package import WeirCore
 
 /// Something that owns one connection and writes batches over it, one at a time, on an executor of its own
-/// that may block.
+/// that may block: it waits there for the database, and for the next batch.
 package protocol BatchWriter: Actor {
     /// Connects, within a bound of its own. Throws why it could not.
     func connect() throws(ConnectFailure)
@@ -50,15 +50,15 @@ extension BatchWriter {
                 continue
             }
             coordinator.writerReady(id)
-            await serve(id, coordinator)
+            serve(id, coordinator)
         }
         disconnect()
     }
 
     /// Carries out tasks until the connection is lost or the coordinator says stop.
-    private func serve(_ id: WriterID, _ coordinator: Coordinator) async {
+    private func serve(_ id: WriterID, _ coordinator: Coordinator) {
         while true {
-            switch await nextTask(id, coordinator) {
+            switch coordinator.nextTask(for: id) {
             case .write(let batch):
                 let report = write(batch)
                 coordinator.finished(id, batch, report)
@@ -77,16 +77,6 @@ extension BatchWriter {
             }
         }
     }
-    /// What to do next; waits until there is something.
-    ///
-    /// The wait is in this actor's own method, because a continuation resumes where its function is
-    /// isolated: in one of the coordinator's it came back by way of the global pool, two thread switches
-    /// and 60 µs later.
-    private func nextTask(_ id: WriterID, _ coordinator: Coordinator) async -> WriterTask {
-        if let task = coordinator.takeTask(id) { return task }
-        return await withCheckedContinuation(isolation: self) { coordinator.park(id, $0) }
-    }
-
     /// Whether the connection is gone and no batch has been handed over meanwhile, which would find out.
     private func isLost(_ id: WriterID, _ coordinator: Coordinator) -> Bool {
         !isAlive() && coordinator.writerLost(id)

@@ -61,7 +61,7 @@ extension Coordinator {
         let now = time.now
         act(now) { state, actions in
             state.isStopping = true
-            for writer in state.parked.indices { _ = state.wake(writer, .stop, &actions) }
+            for writer in state.isParked.indices { _ = state.wake(writer, .stop, &actions) }
             return .none
         }
     }

@@ -69,6 +69,10 @@ extension Coordinator.State {
             tasks[writer.number] = nil
             return task
         }
+        if let batch = pending[writer.number] {
+            pending[writer.number] = nil
+            return .write(batch)
+        }
         if isStopping { return .stop }
         if wantsCatalog && !isLoadingCatalog {
             isLoadingCatalog = true
@@ -79,9 +83,10 @@ extension Coordinator.State {
 
     /// Gives `task` to a writer that waits for one; false when it is doing something.
     mutating func wake(_ writer: Int, _ task: WriterTask, _ actions: inout Coordinator.Actions) -> Bool {
-        guard let continuation = parked[writer] else { return false }
-        parked[writer] = nil
-        actions.wakes.append((continuation, task))
+        guard isParked[writer], tasks[writer] == nil else { return false }
+        tasks[writer] = task
+        isParked[writer] = false
+        actions.wakes.append(writer)
         return true
     }
 
@@ -91,7 +96,7 @@ extension Coordinator.State {
     ) {
         nextCheck = now + Coordinator.checkInterval
         if let catalog, !catalog.missing.isEmpty { wantsCatalog = true }
-        for writer in parked.indices { _ = wake(writer, .check, &actions) }
+        for writer in isParked.indices { _ = wake(writer, .check, &actions) }
     }
 
     // MARK: Effects
@@ -104,7 +109,7 @@ extension Coordinator.State {
             let writer = assignment.writer.number
             assignedAt[writer] = now
             let batch = makeBatch(assignment)
-            if !wake(writer, .write(batch), &actions) { tasks[writer] = .write(batch) }
+            if !wake(writer, .write(batch), &actions) { pending[writer] = batch }
         }
         for transition in effects.transitions {
             metrics.count(transition)
@@ -124,7 +129,7 @@ extension Coordinator.State {
 
     private mutating func askForCatalog(_ actions: inout Coordinator.Actions) {
         guard wantsCatalog && !isLoadingCatalog else { return }
-        for writer in parked.indices where wake(writer, .loadCatalog, &actions) {
+        for writer in isParked.indices where wake(writer, .loadCatalog, &actions) {
             isLoadingCatalog = true
             return
         }

@@ -1,5 +1,5 @@
 // DispatchQueue is thread-safe, but is not marked Sendable on Linux.
-@unsafe @preconcurrency import Dispatch
+@preconcurrency import Dispatch
 
 /// Runs an actor's jobs one at a time on a queue that is allowed to block.
 ///
@@ -8,21 +8,21 @@
 /// overcommits those, so that a blocked one takes no thread from the others.
 ///
 /// `@unchecked`: its only state is a dispatch queue, which is safe to use from any thread.
-final class BlockingExecutor: SerialExecutor, @unchecked Sendable {
+package final class BlockingExecutor: SerialExecutor, @unchecked Sendable {
     private let queue: DispatchQueue
 
-    init(label: String) {
+    package init(label: String) {
         queue = DispatchQueue(label: label, qos: .userInitiated)
     }
 
-    func enqueue(_ job: consuming ExecutorJob) {
+    package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         queue.async {
-            unsafe job.runSynchronously(on: self.asUnownedSerialExecutor())
+            job.runSynchronously(on: self.asUnownedSerialExecutor())
         }
     }
 
-    func checkIsolated() {
+    package func checkIsolated() {
         dispatchPrecondition(condition: .onQueue(queue))
     }
 }
