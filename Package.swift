@@ -82,6 +82,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            resources: [.embedInCode("Demo/orders.sql")],
             swiftSettings: house),
         .executableTarget(
             name: "nio-echo", dependencies: [nioCore, nioPosix, nioHTTP1],

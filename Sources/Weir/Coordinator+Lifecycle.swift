@@ -35,6 +35,11 @@ extension Coordinator {
         }
     }
 
+    /// Says that the listener accepts.
+    package func markAccepting() {
+        state.withLock { $0.isAccepting = true }
+    }
+
     /// Ends a drain that takes too long: what is left is answered by nobody.
     package func abandonDrain() {
         let waiters = state.withLock { state in
@@ -126,7 +131,7 @@ extension Coordinator {
             if catalogStore.catalog == nil {
                 return state.lastFailure.map { "database unavailable: \($0)" } ?? "starting"
             }
-            return nil
+            return state.isAccepting ? nil : "starting"
         }
     }
 

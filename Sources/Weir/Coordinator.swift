@@ -54,6 +54,8 @@ package final class Coordinator: Sendable {
         var startWaiters: [CheckedContinuation<Void, Never>] = []
         /// The first attempt to reach the database is over, whatever came of it.
         var hasStarted = false
+        /// The listener accepts.
+        var isAccepting = false
         var isDrained = false
         var isStopping = false
         var budget: Int

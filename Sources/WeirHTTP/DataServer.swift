@@ -15,7 +15,13 @@ package final class DataServer: Service {
     private let boundAddress = Mutex<String?>(nil)
     private let openConnections = Atomic<Int>(0)
 
-    package init(_ plane: DataPlane) async throws {
+    private let onListening: @Sendable (String) -> Void
+
+    /// - Parameter onListening: told the address, once the server listens on it.
+    package init(
+        _ plane: DataPlane, onListening: @escaping @Sendable (String) -> Void = { _ in }
+    ) async throws {
+        self.onListening = onListening
         self.plane = plane
         group = MultiThreadedEventLoopGroup(numberOfThreads: plane.configuration.threads)
         var contexts: [ObjectIdentifier: NIOLoopBound<LoopContext>] = [:]
@@ -38,7 +44,9 @@ package final class DataServer: Service {
         await plane.coordinator.started()
         let listener = try await bind()
         boundAddress.withLock { $0 = listener.localAddress?.weirDescription }
+        plane.coordinator.markAccepting()
         plane.logger.info("data API listening", metadata: ["address": "\(address ?? "?")"])
+        onListening(address ?? "")
         try await withTaskCancellationOrGracefulShutdownHandler {
             try await listener.closeFuture.get()
         } onCancelOrGracefulShutdown: {

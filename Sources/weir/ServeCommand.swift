@@ -111,7 +111,8 @@ struct ServeCommand: AsyncParsableCommand {
         let pool = PostgresPool(
             writers, connections: connections, coordinator: coordinator, logger: logger)
         let data = try await DataServer(
-            DataPlane(coordinator: coordinator, configuration: try dataConfiguration(), logger: logger))
+            DataPlane(coordinator: coordinator, configuration: try dataConfiguration(), logger: logger),
+            onListening: announce)
         let adminServer = AdminServer(
             coordinator: coordinator, address: try adminAddress(), version: weirVersion, logger: logger)
 
@@ -123,7 +124,6 @@ struct ServeCommand: AsyncParsableCommand {
                     .init(service: data, successTerminationBehavior: .gracefullyShutdownGroup),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger)))
-        if embedded { announce() }
         do {
             try await group.run()
         } catch {
@@ -138,10 +138,11 @@ struct ServeCommand: AsyncParsableCommand {
         return quiet
     }
 
-    private func announce() {
-        guard tables == nil else { return }
-        let target = listen.hasPrefix("unix:")
-            ? "--unix-socket \(listen.dropFirst(5)) http://weir" : "http://\(listen)"
+    /// Says how to make a first write, once one can be made.
+    private func announce(_ address: String) {
+        guard embedded && tables == nil else { return }
+        let target = address.hasPrefix("unix:")
+            ? "--unix-socket \(address.dropFirst(5)) http://weir" : "http://\(address)"
         let text = """
             A first write:
 

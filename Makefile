@@ -1,0 +1,50 @@
+# The front door: everything that people and CI do goes through these targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help deps build run test check format lint benchmark simulate example clean
+
+# CI treats warnings as errors; so does `make check`.
+ifdef CI
+export WEIR_STRICT := 1
+endif
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install what is missing: libpq and PostgreSQL's server programs
+	@scripts/install-dependencies
+
+build: deps ## Build the gateway, optimised
+	swift build -c release --product weir
+
+run: build ## Serve on a private PostgreSQL with a demo table
+	@exec .build/release/weir serve --embedded
+
+test: deps ## Run every test, those against a real PostgreSQL included
+	swift build --build-tests
+	swift test --skip-build
+
+check: export WEIR_STRICT = 1
+check: lint test ## What a change must pass: format, warnings as errors, tests
+
+format: ## Format the sources
+	swift format --in-place --recursive Package.swift Sources Tests benchmarks/peers/nio-echo
+
+lint: ## Check the format of the sources and the shell scripts
+	swift format lint --strict --recursive Package.swift Sources Tests benchmarks/peers/nio-echo
+
+benchmark: build ## Measure every figure in docs/BENCHMARKS.md (about 10 minutes; Linux)
+	swift build -c release --product nio-echo
+	python3 benchmarks/run.py $(ARGS)
+
+SEEDS ?= 20000
+FIRST_SEED ?= 1
+simulate: ## Explore schedules of the core: make simulate SEEDS=100000 FIRST_SEED=1
+	WEIR_SIMULATION_SEEDS=$(SEEDS) WEIR_SIMULATION_FIRST_SEED=$(FIRST_SEED) \
+		swift test -c release -Xswiftc -enable-testing --filter SimulationTests
+
+example: build ## Load a real data set through the gateway and compare every field
+	python3 examples/package-index/run.py --weir .build/release/weir $(ARGS)
+
+clean: ## Remove what was built and the demo's data
+	rm -rf .build .weir
