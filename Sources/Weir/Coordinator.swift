@@ -235,7 +235,8 @@ package final class Coordinator: Sendable {
     private func deliver(_ answers: [Answer]) {
         guard let first = answers.first else { return }
         let mailbox = first.waiter.mailbox
-        if answers.allSatisfy({ $0.waiter.mailbox === mailbox }) { return mailbox.deliver(answers) }
+        let isShared = answers.allSatisfy { $0.waiter === first.waiter || $0.waiter.mailbox === mailbox }
+        if isShared { return mailbox.deliver(answers) }
         var rest = answers[...]
         while let next = rest.first?.waiter.mailbox {
             next.deliver(rest.filter { $0.waiter.mailbox === next })

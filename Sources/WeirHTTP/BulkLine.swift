@@ -11,19 +11,30 @@ struct BulkLine {
     /// What callers may ask for, found by name; the last one found is kept, since most requests name one.
     struct Tables {
         let find: (String) throws -> TableSchema
-        private var name = ""
+        private var name: [UInt8] = []
         private var schema: TableSchema?
 
         init(_ find: @escaping (String) throws -> TableSchema) {
             self.find = find
         }
 
-        mutating func schema(_ wanted: String) throws -> TableSchema {
-            if wanted == name, let schema { return schema }
-            let found = try find(wanted)
-            name = wanted
+        mutating func schema(
+            _ token: JSONCursor.StringToken, _ cursor: JSONCursor, _ input: Span<UInt8>
+        ) throws -> TableSchema {
+            if let schema, isLast(token, input) { return schema }
+            let found = try find(try cursor.text(of: token, input))
+            name = []
+            name.append(input, token.range)
             schema = found
             return found
+        }
+
+        private func isLast(_ token: JSONCursor.StringToken, _ input: Span<UInt8>) -> Bool {
+            guard token.range.count == name.count else { return false }
+            for offset in 0..<name.count where input[token.range.lowerBound + offset] != name[offset] {
+                return false
+            }
+            return true
         }
     }
 
@@ -35,13 +46,23 @@ struct BulkLine {
         var key: Range<Int>?
         var data: Range<Int>?
         var decoder: RecordDecoder?
-        var seen: [StaticString] = []
+        var seen: Set = []
 
-        mutating func once(_ name: StaticString) throws {
-            guard !seen.contains(where: { $0.description == name.description }) else {
+        struct Set: OptionSet {
+            let rawValue: UInt8
+            static let op = Set(rawValue: 1)
+            static let table = Set(rawValue: 2)
+            static let id = Set(rawValue: 4)
+            static let group = Set(rawValue: 8)
+            static let key = Set(rawValue: 16)
+            static let data = Set(rawValue: 32)
+        }
+
+        mutating func once(_ member: Set, _ name: StaticString) throws {
+            guard !seen.contains(member) else {
                 throw Defect(.invalidJSON, "\"\(name)\" stands twice in the line")
             }
-            seen.append(name)
+            seen.insert(member)
         }
     }
 
@@ -58,8 +79,9 @@ struct BulkLine {
         if !cursor.take(UInt8(ascii: "}"), input) {
             repeat {
                 cursor.skipWhitespace(input)
-                let name = try Self.text(&cursor, input)
+                let name = try cursor.string(input)
                 try cursor.expect(UInt8(ascii: ":"), input)
+                cursor.skipWhitespace(input)
                 try Self.takeMember(name, &cursor, input, &parts, &tables, range.count, preferences)
             } while cursor.take(UInt8(ascii: ","), input)
             try cursor.expect(UInt8(ascii: "}"), input)
@@ -75,7 +97,7 @@ struct BulkLine {
         }
         if let key = parts.key { try Self.decode(key, input, into: &decoder, isKey: true) }
         if let data = parts.data { try Self.decode(data, input, into: &decoder, isKey: false) }
-        if decoder.options.operation == .delete && parts.seen.contains(where: { $0.description == "data" }) {
+        if decoder.options.operation == .delete && parts.seen.contains(.data) {
             throw Defect(.invalidRequest, "a delete takes a \"key\" and no \"data\"")
         }
         record = try decoder.finish(messageID: try parts.id.map { try MessageID.check($0) } ?? defaultID)
@@ -83,43 +105,58 @@ struct BulkLine {
     }
 
     private static func takeMember(
-        _ name: String, _ cursor: inout JSONCursor, _ input: Span<UInt8>, _ parts: inout Parts,
-        _ tables: inout Tables, _ size: Int, _ preferences: Preferences
+        _ name: JSONCursor.StringToken, _ cursor: inout JSONCursor, _ input: Span<UInt8>,
+        _ parts: inout Parts, _ tables: inout Tables, _ size: Int, _ preferences: Preferences
     ) throws {
-        switch name {
-        case "op":
-            try parts.once("op")
-            let word = try text(&cursor, input)
-            guard let operation = WeirRecord.Operation(rawValue: word) else {
-                throw Defect(
-                    .invalidRequest, "\"op\" is insert, upsert, patch or delete, not \"\(word.prefix(40))\"")
-            }
-            parts.operation = operation
-        case "table":
-            try parts.once("table")
-            parts.table = try tables.schema(try text(&cursor, input))
-        case "id":
-            try parts.once("id")
-            parts.id = try text(&cursor, input)
-        case "group":
-            try parts.once("group")
-            parts.group = try text(&cursor, input)
-        case "key", "data":
-            let isKey = name == "key"
-            try parts.once(isKey ? "key" : "data")
-            if parts.decoder == nil { parts.decoder = try makeDecoder(parts, size, preferences) }
-            if parts.decoder != nil {
-                try parts.decoder?.takeObject(&cursor, input, isKey: isKey)
-            } else if isKey {
-                parts.key = try cursor.skipValue(input)
-            } else {
-                parts.data = try cursor.skipValue(input)
-            }
-        default:
+        if JSONCursor.matches(name, "op", input) {
+            try parts.once(.op, "op")
+            parts.operation = try operation(&cursor, input)
+        } else if JSONCursor.matches(name, "table", input) {
+            try parts.once(.table, "table")
+            let token = try cursor.string(input)
+            parts.table = try tables.schema(token, cursor, input)
+        } else if JSONCursor.matches(name, "data", input) {
+            try parts.once(.data, "data")
+            parts.data = try takeObject(isKey: false, &cursor, input, &parts, size, preferences)
+        } else if JSONCursor.matches(name, "key", input) {
+            try parts.once(.key, "key")
+            parts.key = try takeObject(isKey: true, &cursor, input, &parts, size, preferences)
+        } else if JSONCursor.matches(name, "id", input) {
+            try parts.once(.id, "id")
+            parts.id = try cursor.text(input)
+        } else if JSONCursor.matches(name, "group", input) {
+            try parts.once(.group, "group")
+            parts.group = try cursor.text(input)
+        } else {
+            let text = try cursor.text(of: name, input)
             throw Defect(
                 .invalidRequest,
-                "a line has op, table, id, group, key and data, and no \"\(name.prefix(40))\"")
+                "a line has op, table, id, group, key and data, and no \"\(text.prefix(40))\"")
         }
+    }
+
+    private static func operation(
+        _ cursor: inout JSONCursor, _ input: Span<UInt8>
+    ) throws -> WeirRecord.Operation {
+        let token = try cursor.string(input)
+        if JSONCursor.matches(token, "insert", input) { return .insert }
+        if JSONCursor.matches(token, "upsert", input) { return .upsert }
+        if JSONCursor.matches(token, "patch", input) { return .patch }
+        if JSONCursor.matches(token, "delete", input) { return .delete }
+        let word = try cursor.text(of: token, input)
+        throw Defect(
+            .invalidRequest, "\"op\" is insert, upsert, patch or delete, not \"\(word.prefix(40))\"")
+    }
+
+    /// Decodes `key` or `data`, or returns where it stands if it cannot be decoded yet.
+    private static func takeObject(
+        isKey: Bool, _ cursor: inout JSONCursor, _ input: Span<UInt8>, _ parts: inout Parts, _ size: Int,
+        _ preferences: Preferences
+    ) throws -> Range<Int>? {
+        if parts.decoder == nil { parts.decoder = try makeDecoder(parts, size, preferences) }
+        guard parts.decoder != nil else { return try cursor.skipValue(input) }
+        try parts.decoder?.takeObject(&cursor, input, isKey: isKey)
+        return nil
     }
 
     private static func makeDecoder(
@@ -138,13 +175,5 @@ struct BulkLine {
     ) throws {
         var cursor = JSONCursor(range)
         try decoder.takeObject(&cursor, input, isKey: isKey)
-    }
-
-    private static func text(_ cursor: inout JSONCursor, _ input: Span<UInt8>) throws -> String {
-        cursor.skipWhitespace(input)
-        let token = try cursor.string(input)
-        var bytes: [UInt8] = []
-        try cursor.appendText(of: token, input, to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -81,7 +81,13 @@ final class ConnectionHandler: ChannelInboundHandler {
             guard size <= plane.configuration.bodyByteCountMax else {
                 return refuseAndClose(fields, tooLarge)
             }
-            if body == nil { body = part } else { body?.writeBuffer(&part) }
+            if body == nil {
+                body = part
+                // Grown once: doubling copied every large body twice.
+                if let length = fields.contentLength { body?.reserveCapacity(length) }
+            } else {
+                body?.writeBuffer(&part)
+            }
             reading = .body(head, fields, body)
         case (.body(let head, let fields, let body), .end):
             reading = .idle

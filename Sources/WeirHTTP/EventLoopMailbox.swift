@@ -11,9 +11,18 @@ final class EventLoopMailbox: Mailbox {
 
     func deliver(_ answers: [Answer]) {
         eventLoop.execute {
-            for answer in answers { ConnectionWaiter.of(answer).value.receive(answer) }
-            // Once each: a connection may have got several answers.
-            for answer in answers { ConnectionWaiter.of(answer).value.flush() }
+            // Answers to one request mostly come together: its connection is looked up once for them.
+            var last: (waiter: any Waiter, connection: ConnectionHandler)?
+            var touched: [ConnectionHandler] = []
+            for answer in answers {
+                if last?.waiter !== answer.waiter {
+                    let connection = ConnectionWaiter.of(answer).value
+                    last = (answer.waiter, connection)
+                    touched.append(connection)
+                }
+                last?.connection.receive(answer)
+            }
+            for connection in touched { connection.flush() }
         }
     }
 }

@@ -54,22 +54,15 @@ enum BulkGroupName {
             try cursor.expect(UInt8(ascii: "{"), input)
             repeat {
                 cursor.skipWhitespace(input)
-                let name = try text(&cursor, input)
+                let name = try cursor.text(input)
                 try cursor.expect(UInt8(ascii: ":"), input)
                 cursor.skipWhitespace(input)
-                if name == "group" { return try text(&cursor, input) }
+                if name == "group" { return try cursor.text(input) }
                 try cursor.skipValue(input)
             } while cursor.take(UInt8(ascii: ","), input)
         } catch {
             // Not JSON up to here: the line names no group.
         }
         return nil
-    }
-
-    private static func text(_ cursor: inout JSONCursor, _ input: Span<UInt8>) throws(Defect) -> String {
-        let token = try cursor.string(input)
-        var bytes: [UInt8] = []
-        try cursor.appendText(of: token, input, to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

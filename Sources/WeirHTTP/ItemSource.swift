@@ -85,10 +85,7 @@ struct ItemSource {
     private static func nextLine(_ cursor: inout JSONCursor, _ input: Span<UInt8>) -> Range<Int>? {
         // Passes over line ends as well.
         cursor.skipWhitespace(input)
-        let start = cursor.position
-        guard start < cursor.end else { return nil }
-        while cursor.position < cursor.end && input[cursor.position] != 0x0A { cursor.position += 1 }
-        return start..<cursor.position
+        return cursor.position < cursor.end ? cursor.takeLine(input) : nil
     }
 
     mutating func next(_ input: Span<UInt8>) throws(Defect) -> Item? {

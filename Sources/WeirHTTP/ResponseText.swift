@@ -65,7 +65,7 @@ struct ResponseText {
         }
         if record.hasKey {
             body += ",\"key\":".utf8
-            body += record.keyJSON
+            record.appendKeyJSON(to: &body)
         } else if let key = result.key {
             body += ",\"key\":".utf8
             body += key

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// A place in a JSON text, moved over it token by token: RFC 8259, strictly, in one pass, without
 /// recursion, and without building anything.
 package struct JSONCursor: Sendable {
@@ -180,6 +186,48 @@ package struct JSONCursor: Sendable {
             throw failure("expected \(word)", input)
         }
         position += count
+    }
+
+    /// Whether `token` stands for `word`; a token with escapes never does.
+    package static func matches(
+        _ token: StringToken, _ word: StaticString, _ input: Span<UInt8>
+    ) -> Bool {
+        guard !token.hasEscapes, token.range.count == word.utf8CodeUnitCount else { return false }
+        return word.withUTF8Buffer { expected in
+            for offset in 0..<expected.count
+            where input[token.range.lowerBound + offset] != expected[offset] {
+                return false
+            }
+            return true
+        }
+    }
+
+    /// The text of the string that comes next.
+    package mutating func text(_ input: Span<UInt8>) throws(Defect) -> String {
+        let token = try string(input)
+        return try text(of: token, input)
+    }
+
+    package func text(of token: StringToken, _ input: Span<UInt8>) throws(Defect) -> String {
+        guard token.hasEscapes else {
+            return input.extracting(token.range).withUnsafeBufferPointer {
+                String(decoding: $0, as: UTF8.self)
+            }
+        }
+        var bytes: [UInt8] = []
+        try appendText(of: token, input, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Moves to the end of the line, and returns the line.
+    package mutating func takeLine(_ input: Span<UInt8>) -> Range<Int> {
+        let start = position
+        let found = input.extracting(start..<end).withUnsafeBufferPointer { rest -> Int? in
+            guard let first = rest.baseAddress, let newline = memchr(first, 0x0A, rest.count) else { return nil }
+            return UnsafeRawPointer(newline) - UnsafeRawPointer(first)
+        }
+        position = found.map { start + $0 } ?? end
+        return start..<position
     }
 
     // MARK: Whole values

@@ -32,7 +32,7 @@ private func appendJSONEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
     }
 }
 
-private let hexDigits = Array("0123456789abcdef".utf8)
+let hexDigits = Array("0123456789abcdef".utf8)
 
 extension Array where Element == UInt8 {
     /// Appends `input[range]`.

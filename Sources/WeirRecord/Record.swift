@@ -37,11 +37,13 @@ package final class Record: Sendable {
     package let options: WriteOptions
     /// The columns that the record names, its key among them.
     package let columns: ColumnSet
-    /// Fields, then the key as JSON, then the key as it is sorted.
+    /// Fields; behind them, where the key has several columns, their array elements once more, in key order.
     private let bytes: [UInt8]
     private let fieldsEnd: Int
-    private let keyJSONRange: Range<Int>
-    private let sortKeyRange: Range<Int>
+    /// Where the key stands in `bytes`: the value of its one column, or the elements of all.
+    private let keyRange: Range<Int>
+    /// False when the database makes the key.
+    package let hasKey: Bool
     /// The first eight bytes of the sort key, as a number.
     package let sortPrefix: UInt64
     /// A hash of table and key; `nil` when the database makes the key.
@@ -51,33 +53,54 @@ package final class Record: Sendable {
 
     init(
         table: TableSchema, options: WriteOptions, columns: ColumnSet, bytes: [UInt8], fieldsEnd: Int,
-        keyJSON: Range<Int>, sortKey: Range<Int>, messageID: String?
+        key: Range<Int>?, messageID: String?
     ) {
         self.table = table
         self.options = options
         self.columns = columns
         self.bytes = bytes
         self.fieldsEnd = fieldsEnd
-        self.keyJSONRange = keyJSON
-        self.sortKeyRange = sortKey
         self.messageID = messageID
-        orderHash =
-            keyJSON.isEmpty
-            ? nil : stableHash(bytes.span, sortKey, seed: UInt64(table.number) &* 0x9E37_79B9_7F4A_7C15)
+        hasKey = key != nil
+        let range = key ?? fieldsEnd..<fieldsEnd
+        keyRange = range
+        orderHash = key.map {
+            stableHash(bytes.span, $0, seed: UInt64(table.number) &* 0x9E37_79B9_7F4A_7C15)
+        }
         var prefix: UInt64 = 0
         for offset in 0..<8 {
-            let at = sortKey.lowerBound + offset
-            prefix = prefix << 8 | (at < sortKey.upperBound ? UInt64(bytes[at]) : 0)
+            let at = range.lowerBound + offset
+            prefix = prefix << 8 | (at < range.upperBound ? UInt64(bytes[at]) : 0)
         }
         sortPrefix = prefix
     }
 
     package var byteCount: Int { bytes.count }
 
-    /// The key as a JSON object; empty when the database makes it.
-    package var keyJSON: ArraySlice<UInt8> { bytes[keyJSONRange] }
+    /// Appends the key as a JSON object. The record must have one.
+    package func appendKeyJSON(to json: inout [UInt8]) {
+        precondition(hasKey, "the database makes this record's key")
+        json.append(UInt8(ascii: "{"))
+        if table.primaryKey.count == 1 {
+            table.appendMember(table.primaryKey[0], bytes, keyRange, to: &json)
+        } else {
+            var at = keyRange.lowerBound
+            for (index, column) in table.primaryKey.enumerated() {
+                if index > 0 { json.append(UInt8(ascii: ",")) }
+                let end = at + 4 + Int(max(length(at: at), 0))
+                table.appendMember(column, bytes, (at + 4)..<end, to: &json)
+                at = end
+            }
+        }
+        json.append(UInt8(ascii: "}"))
+    }
 
-    package var hasKey: Bool { !keyJSONRange.isEmpty }
+    /// The length of the array element at `start`; -1 is NULL.
+    private func length(at start: Int) -> Int32 {
+        Int32(
+            bitPattern: UInt32(bytes[start]) << 24 | UInt32(bytes[start + 1]) << 16
+                | UInt32(bytes[start + 2]) << 8 | UInt32(bytes[start + 3]))
+    }
 
     /// Calls `body` for each field with its column's position and the range of its array element in
     /// `elements`: a length (-1: NULL) and as many bytes.
@@ -88,10 +111,7 @@ package final class Record: Sendable {
         while at < fieldsEnd {
             let column = Int(bytes[at]) | Int(bytes[at + 1]) << 8
             let start = at + 2
-            let length = Int32(
-                bitPattern: UInt32(bytes[start]) << 24 | UInt32(bytes[start + 1]) << 16
-                    | UInt32(bytes[start + 2]) << 8 | UInt32(bytes[start + 3]))
-            let end = start + 4 + Int(max(length, 0))
+            let end = start + 4 + Int(max(length(at: start), 0))
             body(column, bytes, start..<end)
             at = end
         }
@@ -100,6 +120,6 @@ package final class Record: Sendable {
     /// By key, byte for byte: the same order in every gateway, so that none waits for another in a circle.
     package static func isOrderedBefore(_ left: Record, _ right: Record) -> Bool {
         if left.sortPrefix != right.sortPrefix { return left.sortPrefix < right.sortPrefix }
-        return left.bytes[left.sortKeyRange].lexicographicallyPrecedes(right.bytes[right.sortKeyRange])
+        return left.bytes[left.keyRange].lexicographicallyPrecedes(right.bytes[right.keyRange])
     }
 }

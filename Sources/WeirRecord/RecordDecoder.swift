@@ -5,10 +5,10 @@ package struct RecordDecoder: Sendable {
     package let options: WriteOptions
     private var columns = ColumnSet()
     private var bytes: [UInt8] = []
-    /// Where the array element of each key column stands in `bytes`, in key order.
-    private var keyElements: [Range<Int>]
-    /// The same values as JSON.
-    private var keyTokens: [[UInt8]]
+    /// Where the array element of the key's first column stands in `bytes`; empty until it has come.
+    private var firstKeyElement = 0..<0
+    /// The same for its other columns, in key order.
+    private var otherKeyElements: [Range<Int>] = []
     private var guess = 0
     /// The key came from the path or from the line's `key`: the body may say it again.
     private var isKeyFixed = false
@@ -17,8 +17,9 @@ package struct RecordDecoder: Sendable {
         self.table = table
         self.options = options
         bytes.reserveCapacity(expectedByteCount + 32)
-        keyElements = Array(repeating: 0..<0, count: table.primaryKey.count)
-        keyTokens = Array(repeating: [], count: table.primaryKey.count)
+        if table.primaryKey.count > 1 {
+            otherKeyElements = Array(repeating: 0..<0, count: table.primaryKey.count - 1)
+        }
     }
 
     // MARK: Input
@@ -51,14 +52,10 @@ package struct RecordDecoder: Sendable {
         _ column: Int, _ cursor: inout JSONCursor, _ input: Span<UInt8>
     ) throws(Defect) {
         cursor.skipWhitespace(input)
-        let tokenStart = cursor.position
         let start = bytes.count
         appendColumn(column)
         try ValueEncoding(column: table.columns[column]).encode(&cursor, input, to: &bytes)
-        let tokenEnd = cursor.position
-        try finishField(column, start: start, of: "the object") { token in
-            token.append(input, tokenStart..<tokenEnd)
-        }
+        try finishField(column, start: start, of: "the object")
     }
 
     /// Takes one column from its text form: a CSV field. `nil` is NULL.
@@ -75,17 +72,7 @@ package struct RecordDecoder: Sendable {
             var cursor = JSONCursor(0..<null.count)
             try encoding.encode(&cursor, null.span, to: &bytes)
         }
-        let isBare = table.columns[column].type.isBareInJSON
-        try finishField(column, start: start, of: "the row") { token in
-            guard let range else { return token += "null".utf8 }
-            if isBare {
-                token.append(input, range)
-            } else {
-                var text: [UInt8] = []
-                text.append(input, range)
-                appendJSONString(utf8: text, to: &token)
-            }
-        }
+        try finishField(column, start: start, of: "the row")
     }
 
     /// Takes the key from a path: its parts in key order, their percent-encoding resolved.
@@ -109,7 +96,8 @@ package struct RecordDecoder: Sendable {
 
     /// The record, once everything has been taken.
     package mutating func finish(messageID: String? = nil) throws(Defect) -> Record {
-        let hasKey = !keyElements.isEmpty && keyElements.allSatisfy { !$0.isEmpty }
+        let hasKey = !table.primaryKey.isEmpty && !firstKeyElement.isEmpty
+            && otherKeyElements.allSatisfy { !$0.isEmpty }
         if options.operation != .insert && !hasKey {
             let names = table.primaryKey.map { "\"\(table.columns[$0].name)\"" }
             throw Defect(
@@ -119,27 +107,18 @@ package struct RecordDecoder: Sendable {
                     : "the key \(names.joined(separator: ", ")) is missing")
         }
         let fieldsEnd = bytes.count
-        var sortKey = fieldsEnd..<fieldsEnd
-        var keyJSON = fieldsEnd..<fieldsEnd
-        if hasKey {
-            for (index, column) in table.primaryKey.enumerated() {
-                bytes.append(index == 0 ? UInt8(ascii: "{") : UInt8(ascii: ","))
-                bytes += table.jsonNames[column]
-                bytes += keyTokens[index]
-            }
-            bytes.append(UInt8(ascii: "}"))
-            keyJSON = fieldsEnd..<bytes.count
-            if keyElements.count == 1 {
-                sortKey = keyElements[0].dropFirst(4)
-            } else {
-                let start = bytes.count
-                for element in keyElements { bytes += bytes[element] }
-                sortKey = start..<bytes.count
-            }
+        var key: Range<Int>?
+        if hasKey && otherKeyElements.isEmpty {
+            key = (firstKeyElement.lowerBound + 4)..<firstKeyElement.upperBound
+        } else if hasKey {
+            bytes.reserveCapacity(fieldsEnd + table.primaryKey.count * 24)
+            bytes += bytes[firstKeyElement]
+            for element in otherKeyElements { bytes += bytes[element] }
+            key = fieldsEnd..<bytes.count
         }
         return Record(
-            table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd,
-            keyJSON: keyJSON, sortKey: sortKey, messageID: messageID)
+            table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd, key: key,
+            messageID: messageID)
     }
 
     // MARK: Parts
@@ -179,30 +158,36 @@ package struct RecordDecoder: Sendable {
 
     /// Checks the field that has just been appended, and notes it if it is a part of the key.
     private mutating func finishField(
-        _ column: Int, start: Int, of place: String, token: (inout [UInt8]) -> Void
+        _ column: Int, start: Int, of place: StaticString
     ) throws(Defect) {
-        let definition = table.columns[column]
-        guard definition.isWritable else {
-            throw Defect(
-                .invalidValue,
-                "column \"\(definition.name)\" is generated by the database; leave it out",
-                column: definition.name, sqlstate: "428C9")
-        }
+        guard table.columns[column].isWritable else { throw generated(table.columns[column]) }
         let keyIndex = table.primaryKey.firstIndex(of: column)
         guard columns.insert(column) else {
-            guard isKeyFixed, let keyIndex, bytes[keyElements[keyIndex]] == bytes[(start + 2)...] else {
-                throw repeated(definition, isKey: isKeyFixed && keyIndex != nil, place)
+            guard isKeyFixed, let keyIndex, bytes[keyElement(keyIndex)] == bytes[(start + 2)...] else {
+                throw repeated(table.columns[column], isKey: isKeyFixed && keyIndex != nil, place)
             }
             // The key stands in the path and, alike, in the body.
             bytes.removeSubrange(start...)
             return
         }
-        guard let keyIndex else { return }
-        keyElements[keyIndex] = (start + 2)..<bytes.count
-        token(&keyTokens[keyIndex])
+        switch keyIndex {
+        case nil: break
+        case 0?: firstKeyElement = (start + 2)..<bytes.count
+        case let index?: otherKeyElements[index - 1] = (start + 2)..<bytes.count
+        }
     }
 
-    private func repeated(_ column: Column, isKey: Bool, _ place: String) -> Defect {
+    private func keyElement(_ index: Int) -> Range<Int> {
+        index == 0 ? firstKeyElement : otherKeyElements[index - 1]
+    }
+
+    private func generated(_ column: Column) -> Defect {
+        Defect(
+            .invalidValue, "column \"\(column.name)\" is generated by the database; leave it out",
+            column: column.name, sqlstate: "428C9")
+    }
+
+    private func repeated(_ column: Column, isKey: Bool, _ place: StaticString) -> Defect {
         if isKey {
             return Defect(
                 .invalidValue, "key column \"\(column.name)\" is given twice, with different values",

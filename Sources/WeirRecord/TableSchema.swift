@@ -92,6 +92,12 @@ package final class TableSchema: Sendable {
         lookup.find(input, range, guess: guess)
     }
 
+    /// Appends `"name":value`, the value being a binary array element's bytes.
+    func appendMember(_ column: Int, _ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {
+        json += jsonNames[column]
+        columns[column].type.appendJSON(bytes, range, to: &json)
+    }
+
     package func column(named name: String) -> Int? {
         columns.firstIndex { $0.name == name }
     }
