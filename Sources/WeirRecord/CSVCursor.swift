@@ -8,8 +8,10 @@ package struct CSVCursor: Sendable {
 
     package var position: Int
     private let end: Int
-    /// Counts from 1; the header is line 1.
+    /// Where the row begins. Counts from 1; the header is line 1.
     package private(set) var line = 0
+    /// Line ends inside the quotes of the row.
+    private var lineEndsQuoted = 0
 
     package init(_ range: Range<Int>) {
         position = range.lowerBound
@@ -21,7 +23,8 @@ package struct CSVCursor: Sendable {
     /// The next row. Lines that are empty are passed over; `nil` when there are no more.
     package mutating func row(_ input: Span<UInt8>) throws(Defect) -> [Field]? {
         while position < end {
-            line += 1
+            line += 1 + lineEndsQuoted
+            lineEndsQuoted = 0
             if skipNewline(input) { continue }
             var fields: [Field] = []
             while true {
@@ -62,6 +65,7 @@ package struct CSVCursor: Sendable {
             let byte = input[position]
             position += 1
             guard byte == UInt8(ascii: "\"") else {
+                if byte == 0x0A { lineEndsQuoted += 1 }
                 text.append(byte)
                 continue
             }

@@ -33,6 +33,7 @@ package struct RecordDecoder: Sendable {
         try cursor.expect(UInt8(ascii: "{"), input)
         if isKey { isKeyFixed = true }
         guard !cursor.take(UInt8(ascii: "}"), input) else { return }
+        var named = ColumnSet()
         repeat {
             cursor.skipWhitespace(input)
             let name = try cursor.string(input)
@@ -42,6 +43,10 @@ package struct RecordDecoder: Sendable {
                 throw Defect(
                     .missingKey, "\"\(table.columns[column].name)\" is not a key column of this table",
                     column: table.columns[column].name)
+            }
+            // Where the body may say the key again, it may say it once.
+            guard !isKeyFixed || named.insert(column) else {
+                throw repeated(table.columns[column], isKey: false, "the object")
             }
             try takeValue(column, &cursor, input)
         } while cursor.take(UInt8(ascii: ","), input)
@@ -53,7 +58,7 @@ package struct RecordDecoder: Sendable {
     ) throws(Defect) {
         cursor.skipWhitespace(input)
         let start = bytes.count
-        appendColumn(column)
+        try appendColumn(column)
         try ValueEncoding(column: table.columns[column]).encode(&cursor, input, to: &bytes)
         try finishField(column, start: start, of: "the object")
     }
@@ -63,7 +68,7 @@ package struct RecordDecoder: Sendable {
         _ column: Int, _ input: Span<UInt8>, _ range: Range<Int>?
     ) throws(Defect) {
         let start = bytes.count
-        appendColumn(column)
+        try appendColumn(column)
         let encoding = ValueEncoding(column: table.columns[column])
         if let range {
             try encoding.encodeText(input, range, to: &bytes)
@@ -151,7 +156,8 @@ package struct RecordDecoder: Sendable {
             sqlstate: "42703")
     }
 
-    private mutating func appendColumn(_ column: Int) {
+    private mutating func appendColumn(_ column: Int) throws(Defect) {
+        guard table.columns[column].isWritable else { throw generated(table.columns[column]) }
         bytes.append(UInt8(truncatingIfNeeded: column))
         bytes.append(UInt8(truncatingIfNeeded: column >> 8))
     }
@@ -160,7 +166,6 @@ package struct RecordDecoder: Sendable {
     private mutating func finishField(
         _ column: Int, start: Int, of place: StaticString
     ) throws(Defect) {
-        guard table.columns[column].isWritable else { throw generated(table.columns[column]) }
         let keyIndex = table.primaryKey.firstIndex(of: column)
         guard columns.insert(column) else {
             guard isKeyFixed, let keyIndex, bytes[keyElement(keyIndex)] == bytes[(start + 2)...] else {

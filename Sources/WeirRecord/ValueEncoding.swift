@@ -28,9 +28,11 @@ struct ValueEncoding {
                 let token = try cursor.number(input)
                 try encodeNumber(token, input, to: &bytes)
             default:
-                try cursor.skipValue(input)
+                let range = try cursor.skipValue(input)
                 // A boolean column has been dealt with; some types have a boolean text form.
-                throw mismatch
+                guard case .other = column.type, first == UInt8(ascii: "t") || first == UInt8(ascii: "f")
+                else { throw mismatch }
+                try encodeText(input, range, to: &bytes)
             }
         }
     }
@@ -91,7 +93,11 @@ struct ValueEncoding {
                 return try encodeText(input, token.range, to: &bytes)
             }
             var text: [UInt8] = []
-            try cursor.appendText(of: token, input, to: &text)
+            do {
+                try cursor.appendText(of: token, input, to: &text)
+            } catch {
+                throw inColumn(error)
+            }
             try encodeText(text.span, 0..<text.count, to: &bytes)
         }
     }
@@ -125,12 +131,12 @@ struct ValueEncoding {
             try encodeInteger(input, range, byteCount: 8, to: &bytes)
         case .float4:
             guard let value = Float(text(input, range)) else { throw mismatch }
-            guard value.isFinite || isInfinite(input, range) else { throw outOfRange }
+            guard isInRange(value, input, range) else { throw outOfRange }
             bytes.appendInt32(4)
             bytes.appendBigEndian(UInt64(value.bitPattern), byteCount: 4)
         case .float8:
             guard let value = Double(text(input, range)) else { throw mismatch }
-            guard value.isFinite || isInfinite(input, range) else { throw outOfRange }
+            guard isInRange(value, input, range) else { throw outOfRange }
             bytes.appendInt32(8)
             bytes.appendBigEndian(value.bitPattern, byteCount: 8)
         case .uuid:
@@ -138,13 +144,20 @@ struct ValueEncoding {
         case .bytea:
             try encodeBytes(input, range, to: &bytes)
         case .boolean:
-            guard let value = booleanWords[text(input, range)] else { throw mismatch }
+            guard let value = booleanWords[text(input, range).lowercased()] else { throw mismatch }
             bytes.appendInt32(1)
             bytes.append(value ? 1 : 0)
         case .json, .jsonb:
             var cursor = JSONCursor(range)
-            try encodeJSON(&cursor, input, to: &bytes)
-            try cursor.expectEnd(input)
+            do {
+                try encodeJSON(&cursor, input, to: &bytes)
+                try cursor.expectEnd(input)
+            } catch {
+                // The request is well formed; the text in it is not.
+                var defect = mismatch
+                defect.detail += ": \(error.detail)"
+                throw defect
+            }
         case .text, .other:
             for index in range where input[index] == 0 {
                 throw Defect(
@@ -278,12 +291,27 @@ struct ValueEncoding {
         input.extracting(range).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
     }
 
-    private func isInfinite(_ input: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        ["infinity", "-infinity", "nan"].contains(text(input, range).lowercased())
+    /// PostgreSQL refuses numbers that become infinite, and those that become zero.
+    private func isInRange(
+        _ value: some BinaryFloatingPoint, _ input: Span<UInt8>, _ range: Range<Int>
+    ) -> Bool {
+        guard value.isZero else {
+            return value.isFinite || notFiniteWords.contains(text(input, range).lowercased())
+        }
+        for index in range {
+            if input[index] | 0x20 == UInt8(ascii: "e") { return true }
+            if input[index] >= 0x31 && input[index] <= 0x39 { return false }
+        }
+        return true
     }
 }
 
 /// PostgreSQL's own words for a boolean, as CSV files have them.
 private let booleanWords: [String: Bool] = [
-    "true": true, "t": true, "1": true, "false": false, "f": false, "0": false,
+    "true": true, "t": true, "yes": true, "y": true, "on": true, "1": true,
+    "false": false, "f": false, "no": false, "n": false, "off": false, "0": false,
+]
+
+private let notFiniteWords: Set<String> = [
+    "nan", "infinity", "+infinity", "-infinity", "inf", "+inf", "-inf",
 ]

@@ -10,10 +10,10 @@ extension ColumnType {
             json += (bytes[range.lowerBound] == 0 ? "false" : "true").utf8
         case .float4:
             let value = Float(bitPattern: UInt32(truncatingIfNeeded: unsignedInteger(bytes, range)))
-            appendNumber(value.description, isFinite: value.isFinite, to: &json)
+            appendNumber(value, to: &json)
         case .float8:
             let value = Double(bitPattern: unsignedInteger(bytes, range))
-            appendNumber(value.description, isFinite: value.isFinite, to: &json)
+            appendNumber(value, to: &json)
         case .uuid:
             appendUUID(bytes, range, to: &json)
         case .bytea:
@@ -40,8 +40,15 @@ extension ColumnType {
         return Int64(bitPattern: unsignedInteger(bytes, range) << unused) >> Int64(unused)
     }
 
-    private func appendNumber(_ text: String, isFinite: Bool, to json: inout [UInt8]) {
-        if isFinite { json += text.utf8 } else { appendJSONString(text, to: &json) }
+    private func appendNumber(
+        _ value: some BinaryFloatingPoint & CustomStringConvertible, to json: inout [UInt8]
+    ) {
+        if value.isFinite {
+            json += value.description.utf8
+        } else {
+            let word = value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity"
+            appendJSONString(word, to: &json)
+        }
     }
 
     private func appendUUID(_ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {

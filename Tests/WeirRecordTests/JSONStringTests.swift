@@ -52,8 +52,9 @@ import WeirRecord
     @Test func whatIsWrittenReadsBackAsItself() throws {
         var random = SeededNumbers(seed: 2)
         for _ in 0..<500 {
+            let highest: UInt32 = Bool.random(using: &random) ? 0x7F : 0x10FFFF
             let scalars = (0..<20).compactMap { _ in
-                Unicode.Scalar(UInt32.random(in: 1...(Bool.random() ? 0x7F : 0x10FFFF), using: &random))
+                Unicode.Scalar(UInt32.random(in: 1...highest, using: &random))
             }
             let text = String(String.UnicodeScalarView(scalars))
             var json: [UInt8] = []
@@ -74,5 +75,54 @@ import WeirRecord
         var bytes: [UInt8] = []
         appendJSONString(text, to: &bytes)
         #expect(String(decoding: bytes, as: UTF8.self) == json)
+    }
+}
+
+/// What the bulk envelope reads with: names, short texts and lines.
+@Suite struct JSONTokenTests {
+    @Test(arguments: [
+        (#""table""#, true), (#""tabl""#, false), (#""tables""#, false), (#""Table""#, false), (#""""#, false),
+        // With escapes it has to be read before it can be compared.
+        (#""t\u0061ble""#, false),
+    ])
+    func aTokenMatchesAWordByteForByte(_ json: String, matches: Bool) throws {
+        let bytes = Array(json.utf8)
+        var cursor = JSONCursor(0..<bytes.count)
+        let token = try cursor.string(bytes.span)
+        let found = JSONCursor.matches(token, "table", bytes.span)
+        #expect(found == matches)
+    }
+
+    @Test(arguments: [(#" "é" "#, "é"), (#""a\u00e9\n""#, "aé\n"), (#""""#, "")])
+    func theNextStringIsText(_ json: String, text: String) throws {
+        let bytes = Array(json.utf8)
+        var cursor = JSONCursor(0..<bytes.count)
+        let found = try cursor.text(bytes.span)
+        #expect(found == text)
+        try cursor.expectEnd(bytes.span)
+    }
+
+    @Test(arguments: ["", "1", "null", "a", #""a"#, #""\ud800""#, #""\u0000""#])
+    func whatIsNoStringIsNoText(_ json: String) {
+        let bytes = Array(json.utf8)
+        var cursor = JSONCursor(0..<bytes.count)
+        #expect(throws: Defect.self) { try cursor.text(bytes.span) }
+    }
+
+    @Test(arguments: [
+        ("", [""]), ("a", ["a"]), ("a\n", ["a"]), ("a\nb", ["a", "b"]), ("\n\na", ["", "", "a"]),
+        ("a\r\n\u{0}b\n", ["a\r", "\u{0}b"]),
+    ] as [(String, [String])])
+    func aLineEndsBeforeTheNewline(_ text: String, lines: [String]) {
+        // Behind the range stands a newline that is not the text's.
+        let bytes = Array(text.utf8) + [0x0A]
+        var cursor = JSONCursor(0..<(bytes.count - 1))
+        var found: [String] = []
+        repeat {
+            let line = cursor.takeLine(bytes.span)
+            found.append(String(decoding: bytes[line], as: UTF8.self))
+            cursor.position += 1
+        } while cursor.position < cursor.end
+        #expect(found == lines)
     }
 }

@@ -78,7 +78,12 @@ extension Record {
         return fields
     }
 
-    var keyText: String { String(decoding: keyJSON, as: UTF8.self) }
+    /// The key as it stands in an answer; empty where the database makes it.
+    var keyText: String {
+        var json: [UInt8] = []
+        if hasKey { appendKeyJSON(to: &json) }
+        return String(decoding: json, as: UTF8.self)
+    }
 }
 
 // MARK: One value

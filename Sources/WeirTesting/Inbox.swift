@@ -1,0 +1,58 @@
+import Synchronization
+package import Weir
+import WeirCore
+import WeirRecord
+
+/// A caller with a mailbox of its own. Each delivery comes out of `next` as it was made, one short line
+/// for each answer: the record's number and what became of it.
+package final class Inbox: Waiter, Mailbox {
+    private struct State {
+        var deliveries: [[Answer]] = []
+        var waiter: CheckedContinuation<[Answer], Never>?
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    package var mailbox: any Mailbox { self }
+
+    package func deliver(_ answers: [Answer]) {
+        let waiter = state.withLock { state in
+            defer { state.waiter = nil }
+            if state.waiter == nil { state.deliveries.append(answers) }
+            return state.waiter
+        }
+        waiter?.resume(returning: answers)
+    }
+
+    /// The answers of the next delivery.
+    package func nextAnswers() async -> [Answer] {
+        await withCheckedContinuation { continuation in
+            let answers = state.withLock { state -> [Answer]? in
+                if state.deliveries.isEmpty {
+                    state.waiter = continuation
+                    return nil
+                }
+                return state.deliveries.removeFirst()
+            }
+            if let answers { continuation.resume(returning: answers) }
+        }
+    }
+
+    /// The next delivery, in words.
+    package func next() async -> [String] { await nextAnswers().map(\.words) }
+
+    /// Deliveries that nobody has asked for.
+    package var unread: [[String]] { state.withLock { $0.deliveries.map { $0.map(\.words) } } }
+}
+
+extension Answer {
+    /// `3 inserted`, `4 unique-violation`.
+    package var words: String {
+        switch fate {
+        case .stored(let result, _): "\(index) \(result.effect.name)"
+        case .failed(let failure): "\(index) \(failure.code.rawValue)"
+        }
+    }
+}

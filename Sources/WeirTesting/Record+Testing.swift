@@ -1,0 +1,25 @@
+package import WeirRecord
+
+extension Record {
+    /// The record that a caller's JSON makes, as the data API would decode it.
+    ///
+    /// - Parameter key: a JSON object with the key, as in a line of `/v1/bulk`.
+    package static func decoded(
+        _ json: String, for table: TableSchema, _ options: WriteOptions = WriteOptions(.insert),
+        key: String? = nil, messageID: String? = nil
+    ) throws(Defect) -> Record {
+        var decoder = RecordDecoder(table: table, options: options, expectedByteCount: json.utf8.count)
+        if let key { try decoder.take(key, isKey: true) }
+        try decoder.take(json, isKey: false)
+        return try decoder.finish(messageID: messageID)
+    }
+}
+
+extension RecordDecoder {
+    fileprivate mutating func take(_ json: String, isKey: Bool) throws(Defect) {
+        let bytes = Array(json.utf8)
+        var cursor = JSONCursor(0..<bytes.count)
+        try takeObject(&cursor, bytes.span, isKey: isKey)
+        try cursor.expectEnd(bytes.span)
+    }
+}

@@ -1,0 +1,135 @@
+@preconcurrency import Dispatch
+import Synchronization
+package import Weir
+import WeirCore
+
+/// A writer whose every answer a test gives: what is asked of it comes out of `nextCall`, and it waits
+/// on its own thread until the test has called the matching reply.
+package actor ScriptedWriter: BatchWriter {
+    package enum Call: Sendable {
+        case connect
+        case write(WriteBatch)
+        case isAlive
+        case loadCatalog
+
+        /// The batch, if this is one.
+        package var batch: WriteBatch? {
+            if case .write(let batch) = self { batch } else { nil }
+        }
+    }
+
+    /// What the test says to a call.
+    package enum Reply: Sendable {
+        /// To `connect`.
+        case connected
+        /// To `connect` and to `loadCatalog`.
+        case failed(String)
+        /// To `write`.
+        case report(BatchReport)
+        /// To `isAlive`.
+        case alive(Bool)
+        /// To `loadCatalog`.
+        case catalog(Catalog)
+    }
+
+    private let executor: BlockingExecutor
+    private nonisolated let script = Script()
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        executor.asUnownedSerialExecutor()
+    }
+
+    package init(_ number: Int = 0) {
+        executor = BlockingExecutor(label: "scripted.\(number)")
+    }
+
+    // MARK: The test's side
+
+    /// What the coordinator asks next; the writer waits for the reply.
+    package nonisolated func nextCall() async -> Call { await script.nextCall() }
+
+    package nonisolated func reply(_ reply: Reply) { script.reply(reply) }
+
+    /// From now on whatever is asked fails: the test is over.
+    package nonisolated func close() { script.close() }
+
+    // MARK: BatchWriter
+
+    package func connect() throws(ConnectFailure) {
+        switch script.ask(.connect) {
+        case .connected: return
+        case .failed(let reason): throw ConnectFailure(reason)
+        default: throw ConnectFailure("the script is over")
+        }
+    }
+
+    package func write(_ batch: WriteBatch) -> BatchReport {
+        if case .report(let report) = script.ask(.write(batch)) { return report }
+        var report = BatchReport(.unknown)
+        report.isConnected = false
+        return report
+    }
+
+    package func isAlive() -> Bool {
+        if case .alive(let isAlive) = script.ask(.isAlive) { return isAlive }
+        return false
+    }
+
+    package func loadCatalog() throws(ConnectFailure) -> Catalog {
+        switch script.ask(.loadCatalog) {
+        case .catalog(let catalog): return catalog
+        case .failed(let reason): throw ConnectFailure(reason)
+        default: throw ConnectFailure("the script is over")
+        }
+    }
+
+    package func disconnect() {}
+}
+
+/// Brings calls from the writer's thread to the test, and replies back.
+private final class Script: Sendable {
+    private struct State {
+        var calls: [ScriptedWriter.Call] = []
+        var waiter: CheckedContinuation<ScriptedWriter.Call, Never>?
+        var replies: [ScriptedWriter.Reply] = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let replied = DispatchSemaphore(value: 0)
+
+    func ask(_ call: ScriptedWriter.Call) -> ScriptedWriter.Reply? {
+        let (isClosed, waiter) = state.withLock { state in
+            defer { state.waiter = nil }
+            if !state.isClosed && state.waiter == nil { state.calls.append(call) }
+            return (state.isClosed, state.waiter)
+        }
+        guard !isClosed else { return nil }
+        waiter?.resume(returning: call)
+        replied.wait()
+        return state.withLock { $0.replies.isEmpty ? nil : $0.replies.removeFirst() }
+    }
+
+    func nextCall() async -> ScriptedWriter.Call {
+        await withCheckedContinuation { continuation in
+            let call = state.withLock { state -> ScriptedWriter.Call? in
+                if state.calls.isEmpty {
+                    state.waiter = continuation
+                    return nil
+                }
+                return state.calls.removeFirst()
+            }
+            if let call { continuation.resume(returning: call) }
+        }
+    }
+
+    func reply(_ reply: ScriptedWriter.Reply) {
+        state.withLock { $0.replies.append(reply) }
+        replied.signal()
+    }
+
+    func close() {
+        state.withLock { $0.isClosed = true }
+        replied.signal()
+    }
+}
