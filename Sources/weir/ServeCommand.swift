@@ -20,6 +20,7 @@ struct ServeCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               weir serve --embedded
+              weir serve --embedded /var/tmp/demo
               weir serve --db postgres:///app --tables orders,customers
               weir serve --db "host=db dbname=app user=weir" --tables orders --connections 4
               PGSERVICE=app weir serve --tables orders --listen unix:/run/weir/api.sock
@@ -31,13 +32,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The database, as libpq takes it. Default: PG* variables and DATABASE_URL.")
     var db: String?
 
-    @Flag(
-        inversion: .prefixedNo,
-        help: "Start a private PostgreSQL from the installed server binaries, with a demo table.")
+    @Flag(help: "Start a private PostgreSQL from the installed server binaries, with a demo table.")
     var embedded = false
 
-    @Option(help: "Where the private PostgreSQL keeps its data.")
-    var embeddedDirectory = ".weir/postgres"
+    @Argument(
+        help: "With --embedded: where the private PostgreSQL keeps its data. Default: .weir/postgres.")
+    var directory: String?
 
     @Option(help: "Tables that may be written: name or schema.name, with commas between.")
     var tables: String?
@@ -67,6 +67,7 @@ struct ServeCommand: AsyncParsableCommand {
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level takes trace, debug, info, warning or error")
         }
+        if directory != nil && !embedded { throw ValidationError("a folder goes with --embedded only") }
         if embedded && db != nil { throw ValidationError("--embedded brings its own --db") }
         guard embedded || tables != nil else {
             throw ValidationError("say which tables may be written: --tables orders,customers")
@@ -91,7 +92,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func startEmbedded(_ logger: Logger) async throws -> EmbeddedServer {
         do {
-            let server = try await EmbeddedServer.start(.init(directory: embeddedDirectory))
+            let server = try await EmbeddedServer.start(.init(directory: directory ?? ".weir/postgres"))
             if tables == nil { try server.execute(Demo.sql) }
             logger.info("private PostgreSQL running", metadata: ["conninfo": "\(server.conninfo)"])
             return server

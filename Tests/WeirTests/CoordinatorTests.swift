@@ -7,7 +7,7 @@ import WeirTesting
 @Suite(.timeLimit(.minutes(1))) struct CoordinatorTests {
     @Test func aRecordIsAnsweredWithWhatItsTransactionDid() async throws {
         try await Stage.connected { stage in
-            try stage.submit(7, key: 1)
+            stage.submit(7, key: 1)
             #expect(try await stage.nextBatch().keys == [#"{"id":1}"#])
             stage.clock.advance(by: .milliseconds(3))
             var report = BatchReport.committed(1, .updated)
@@ -29,9 +29,9 @@ import WeirTesting
 
     @Test func recordsThatComeWhileTheWriterIsBusyShareABatch() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 1)
+            stage.submit(0, key: 1)
             #expect(try await stage.nextBatch().keys == [#"{"id":1}"#])
-            for index in 1...3 { try stage.submit(index, key: index + 1) }
+            for index in 1...3 { stage.submit(index, key: index + 1) }
             stage.writer.reply(.report(.committed(1)))
             #expect(await stage.inbox.next() == ["0 inserted"])
             let batch = try await stage.nextBatch()
@@ -44,10 +44,10 @@ import WeirTesting
     @Test func aMailboxIsCalledOnceForABatch() async throws {
         try await Stage.connected { stage in
             let (one, other) = (Inbox(), Inbox())
-            try stage.submit(0, key: 1)
+            stage.submit(0, key: 1)
             _ = try await stage.nextBatch()
             for (index, inbox) in [one, other, one].enumerated() {
-                try stage.submit(index, key: index + 2, to: inbox)
+                stage.submit(index, key: index + 2, to: inbox)
             }
             stage.writer.reply(.report(.committed(1)))
             _ = try await stage.nextBatch()
@@ -61,9 +61,9 @@ import WeirTesting
 
     @Test func equalMessageIDsAreWrittenOnceAndAnsweredEach() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 1, id: "m", qty: 5)
+            stage.submit(0, key: 1, id: "m", qty: 5)
             let batch = try await stage.nextBatch()
-            #expect(try stage.submit(1, key: 1, id: "m", qty: 5) == nil)
+            #expect(stage.submit(1, key: 1, id: "m", qty: 5) == nil)
             #expect(batch.records.count == 1)
             stage.writer.reply(.report(.committed(1)))
             #expect(await stage.inbox.next() == ["0 inserted", "1 inserted"])
@@ -73,9 +73,9 @@ import WeirTesting
 
     @Test func anEqualMessageIDWithAnotherPayloadIsRefusedAtOnce() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 1, id: "m", qty: 5)
+            stage.submit(0, key: 1, id: "m", qty: 5)
             _ = try await stage.nextBatch()
-            #expect(try stage.submit(1, key: 1, id: "m", qty: 6) == .messageIDReused)
+            #expect(stage.submit(1, key: 1, id: "m", qty: 6) == .messageIDReused)
             stage.writer.reply(.report(.committed(1)))
             #expect(await stage.inbox.next() == ["0 inserted"])
         }
@@ -83,7 +83,7 @@ import WeirTesting
 
     @Test func theRowThatIsNotThereIsItsOwnRecordsFailure() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 1)
+            stage.submit(0, key: 1)
             _ = try await stage.nextBatch()
             stage.writer.reply(.report(.committed(1, .notFound)))
             #expect(await stage.inbox.next() == ["0 record-not-found"])
@@ -92,9 +92,9 @@ import WeirTesting
 
     @Test func aRefusedRecordIsFoundAndItsBatchMatesAreStored() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 9)
+            stage.submit(0, key: 9)
             _ = try await stage.nextBatch()
-            for index in 1...4 { try stage.submit(index, key: index) }
+            for index in 1...4 { stage.submit(index, key: index) }
             stage.writer.reply(.report(.committed(1)))
             #expect(await stage.inbox.next() == ["0 inserted"])
             #expect(try await stage.nextBatch().records.count == 4)
@@ -120,7 +120,7 @@ import WeirTesting
 
     @Test func aCommitWhoseAnswerNeverCameIsUnknown() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 1)
+            stage.submit(0, key: 1)
             _ = try await stage.nextBatch()
             stage.writer.reply(.report(.lost(.unknown)))
             #expect(await stage.inbox.next() == ["0 outcome-unknown"])
@@ -129,11 +129,11 @@ import WeirTesting
 
     @Test func aCancelledRecordIsNotWritten() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 1)
+            stage.submit(0, key: 1)
             _ = try await stage.nextBatch()
-            let gone = try stage.submission(1, key: 2)
+            let gone = stage.submission(1, key: 2)
             let ticket = try stage.coordinator.submit(gone).get()
-            try stage.submit(2, key: 3)
+            stage.submit(2, key: 3)
             stage.coordinator.cancel(ticket)
             stage.writer.reply(.report(.committed(1)))
             #expect(await stage.inbox.next() == ["0 inserted"])
@@ -145,9 +145,9 @@ import WeirTesting
 
     @Test func thePastTheBoundsIsRefusedBeforeAnySideEffect() async throws {
         try await Stage.connected { $0.admission.recordsMax = 2 } _: { stage in
-            #expect(try stage.submit(0, key: 1) == nil)
-            #expect(try stage.submit(1, key: 2) == nil)
-            let (failure) = stage.coordinator.submit(try stage.submission(2, key: 3)).failure
+            #expect(stage.submit(0, key: 1) == nil)
+            #expect(stage.submit(1, key: 2) == nil)
+            let (failure) = stage.coordinator.submit(stage.submission(2, key: 3)).failure
             #expect(failure?.code == .overloaded)
             #expect(failure?.retryAfter == .seconds(1))
             #expect(stage.coordinator.figures().metrics.failures == [.overloaded: 1])
@@ -156,11 +156,11 @@ import WeirTesting
 
     @Test func whatIsCountedIsWhatCallersWereTold() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 1)
+            stage.submit(0, key: 1)
             _ = try await stage.nextBatch()
             stage.writer.reply(.report(.refused()))
             _ = await stage.inbox.next()
-            try stage.submit(1, key: 1)
+            stage.submit(1, key: 1)
             _ = try await stage.nextBatch()
             stage.writer.reply(.report(.committed(1)))
             _ = await stage.inbox.next()

@@ -9,12 +9,12 @@ import WeirTesting
 
     @Test func aGroupReachesTheWriterAsOneRange() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 9)
+            stage.submit(0, key: 9)
             _ = try await stage.nextBatch()
             let refused = stage.coordinator.submit([
-                try stage.submission(1, key: 1),
-                try stage.submission(2, key: 2, group: 1),
-                try stage.submission(3, key: 3, group: 1),
+                stage.submission(1, key: 1),
+                stage.submission(2, key: 2, group: 1),
+                stage.submission(3, key: 3, group: 1),
             ])
             #expect(refused.isEmpty)
             stage.writer.reply(.report(.committed(1)))
@@ -27,12 +27,12 @@ import WeirTesting
 
     @Test func groupsOfTwoCallsWithOneNumberStayApart() async throws {
         try await Stage.connected { stage in
-            try stage.submit(0, key: 9)
+            stage.submit(0, key: 9)
             _ = try await stage.nextBatch()
             for first in [1, 3] {
                 let refused = stage.coordinator.submit([
-                    try stage.submission(first, key: first, group: 1),
-                    try stage.submission(first + 1, key: first + 1, group: 1),
+                    stage.submission(first, key: first, group: 1),
+                    stage.submission(first + 1, key: first + 1, group: 1),
                 ])
                 #expect(refused.isEmpty)
             }
@@ -45,8 +45,8 @@ import WeirTesting
     @Test func aGroupWhoseMemberIsRefusedIsRolledBackWhole() async throws {
         try await Stage.connected { stage in
             _ = stage.coordinator.submit([
-                try stage.submission(0, key: 1, group: 1),
-                try stage.submission(1, key: 2, group: 1),
+                stage.submission(0, key: 1, group: 1),
+                stage.submission(1, key: 2, group: 1),
             ])
             _ = try await stage.nextBatch()
             stage.writer.reply(.report(.refused()))
@@ -62,20 +62,21 @@ import WeirTesting
     @Test func aGroupIsRefusedWhole() async throws {
         try await Stage.connected { $0.admission.recordsMax = 2 } _: { stage in
             let refused = stage.coordinator.submit([
-                try stage.submission(4, key: 1, group: 1),
-                try stage.submission(5, key: 2, group: 1),
-                try stage.submission(6, key: 3, group: 1),
-                try stage.submission(7, key: 4),
+                stage.submission(4, key: 1, group: 1),
+                stage.submission(5, key: 2, group: 1),
+                stage.submission(6, key: 3, group: 1),
+                stage.submission(7, key: 4),
             ])
             #expect(refused.map(\.index) == [4, 5, 6])
             #expect(Set(refused.map(\.failure.code)) == [.overloaded])
-            #expect(try await stage.nextBatch().keys == [#"{"id":4}"#])
+            let batch = try await stage.nextBatch()
+            #expect(batch.keys == [#"{"id":4}"#])
         }
     }
 
     @Test func aGroupLargerThanABatchIsACallersMistake() async throws {
         try await Stage.connected { stage in
-            let members = try (0..<5).map { try stage.submission($0, key: $0, group: 1) }
+            let members = (0..<5).map { stage.submission($0, key: $0, group: 1) }
             let refused = stage.coordinator.submit(members)
             #expect(refused.count == 5)
             #expect(Set(refused.map(\.failure.code)) == [.invalidRequest])
