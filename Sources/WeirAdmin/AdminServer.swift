@@ -48,7 +48,11 @@ package struct AdminServer: Service {
                 onRunning(port)
             },
             logger: quiet)
-        try await application.run()
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw ListenFailure("--admin", address: address.text(port: nil), reason: error)
+        }
     }
 
     private func makeRouter() -> Router<BasicRequestContext> {

@@ -42,7 +42,13 @@ package final class DataServer: Service {
     package func run() async throws {
         // Connections first: the first caller finds them open.
         await plane.coordinator.started()
-        let listener = try await bind()
+        let listener: any Channel
+        do {
+            listener = try await bind()
+        } catch {
+            try await group.shutdownGracefully()
+            throw ListenFailure("--listen", address: plane.configuration.address.text, reason: error)
+        }
         boundAddress.withLock { $0 = listener.localAddress?.weirDescription }
         plane.coordinator.markAccepting()
         plane.logger.info("data API listening", metadata: ["address": "\(address ?? "?")"])

@@ -4,6 +4,13 @@ package struct ServerConfiguration: Sendable {
         case tcp(host: String, port: Int)
         case unix(path: String)
 
+        var text: String {
+            switch self {
+            case .tcp(let host, let port): "\(host):\(port)"
+            case .unix(let path): "unix:\(path)"
+            }
+        }
+
         /// `host:port`, `[v6]:port` or `unix:/path`.
         package init?(_ text: String) {
             if text.hasPrefix("unix:") {
