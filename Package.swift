@@ -4,12 +4,13 @@ import PackageDescription
 // `make check` and CI set WEIR_STRICT=1. A local build keeps warnings as warnings.
 let isStrict = Context.environment["WEIR_STRICT"] == "1"
 
-let house: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+let house: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -32,11 +33,14 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(
+            url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
         .package(url: "https://github.com/apple/swift-system.git", from: "1.6.0"),
         .package(
-            url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0", traits: []),
+            url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0",
+            traits: []),
     ],
     targets: [
         .systemLibrary(
@@ -62,6 +66,7 @@ let package = Package(
                 "Weir", "WeirCore", "WeirRecord", logging, nioCore, nioPosix, nioHTTP1, lifecycle,
                 collections,
             ],
+            resources: [.embedInCode("OpenAPI/openapi.json")],
             swiftSettings: house),
         .target(
             name: "WeirAdmin",
@@ -77,7 +82,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "Weir", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin", logging, lifecycle,
+                "Weir", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin", logging,
+                lifecycle,
                 nioCore, nioPosix, nioHTTP1,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -101,7 +107,8 @@ let package = Package(
         .testTarget(
             name: "WeirHTTPTests",
             dependencies: [
-                "WeirHTTP", "WeirAdmin", "WeirPostgres", "Weir", "WeirCore", "WeirRecord", "WeirTesting",
+                "WeirHTTP", "WeirAdmin", "WeirPostgres", "Weir", "WeirCore", "WeirRecord",
+                "WeirTesting",
                 nioCore, nioPosix,
             ],
             swiftSettings: house),

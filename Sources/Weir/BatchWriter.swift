@@ -1,8 +1,8 @@
 import Logging
 package import WeirCore
 
-/// Something that owns one connection and writes batches over it, one at a time, on an executor of its own
-/// that may block: it waits there for the database, and for the next batch.
+/// Something that owns one connection and writes batches over it, one at a time, on an executor of
+/// its own that may block: it waits there for the database, and for the next batch.
 package protocol BatchWriter: Actor {
     /// Connects, within a bound of its own. Throws why it could not.
     func connect() throws(ConnectFailure)
@@ -31,8 +31,8 @@ package enum WriterTask: Sendable {
 }
 
 extension BatchWriter {
-    /// Connects, writes what the coordinator hands out, and connects again when the connection is lost,
-    /// until the coordinator says stop.
+    /// Connects, writes what the coordinator hands out, and connects again when the connection is
+    /// lost, until the coordinator says stop.
     package func run(_ id: WriterID, for coordinator: Coordinator) async {
         var failures = 0
         var random = SplitMix64(seed: UInt64(id.number) &* 0x9E37_79B9_7F4A_7C15 ^ coordinator.seed)
@@ -77,7 +77,8 @@ extension BatchWriter {
             }
         }
     }
-    /// Whether the connection is gone and no batch has been handed over meanwhile, which would find out.
+    /// Whether the connection is gone and no batch has been handed over meanwhile, which would find
+    /// out.
     private func isLost(_ id: WriterID, _ coordinator: Coordinator) -> Bool {
         !isAlive() && coordinator.writerLost(id)
     }

@@ -3,9 +3,9 @@
 
 /// Runs an actor's jobs one at a time on a queue that is allowed to block.
 ///
-/// libpq waits on a socket. On Swift's cooperative pool, which has a thread per core, a few such waits would
-/// stall everything else, so each connection waits on a queue of its own. The queue is serial: Dispatch
-/// overcommits those, so that a blocked one takes no thread from the others.
+/// libpq waits on a socket. On Swift's cooperative pool, which has a thread per core, a few such
+/// waits would stall everything else, so each connection waits on a queue of its own. The queue is
+/// serial: Dispatch overcommits those, so that a blocked one takes no thread from the others.
 ///
 /// `@unchecked`: its only state is a dispatch queue, which is safe to use from any thread.
 package final class BlockingExecutor: SerialExecutor, @unchecked Sendable {

@@ -54,8 +54,11 @@ extension Coordinator {
         await withCheckedContinuation { continuation in
             let now = time.now
             act(now) { state, actions in
-                if state.isDrained { actions.drained.append(continuation) }
-                else { state.drainWaiters.append(continuation) }
+                if state.isDrained {
+                    actions.drained.append(continuation)
+                } else {
+                    state.drainWaiters.append(continuation)
+                }
                 return state.machine.drain(now: now)
             }
         }
@@ -79,7 +82,8 @@ extension Coordinator {
         // One line for each new reason, not one for each connection and attempt.
         if isNews {
             logger.warning(
-                "cannot connect to the database; trying again", metadata: ["reason": "\(failure.reason)"])
+                "cannot connect to the database; trying again",
+                metadata: ["reason": "\(failure.reason)"])
         }
     }
 

@@ -48,7 +48,8 @@ extension Coordinator.State {
                 identity: .init(high: hash.high, low: hash.low), fingerprint: record.fingerprint)
         }
         return Entry(
-            table: TableID(record.table.number), orderHash: record.orderHash, byteCount: record.byteCount,
+            table: TableID(record.table.number), orderHash: record.orderHash,
+            byteCount: record.byteCount,
             deadline: submission.deadline, message: message, isExclusive: record.options.isDryRun)
     }
 
@@ -82,7 +83,9 @@ extension Coordinator.State {
     }
 
     /// Gives `task` to a writer that waits for one; false when it is doing something.
-    mutating func wake(_ writer: Int, _ task: WriterTask, _ actions: inout Coordinator.Actions) -> Bool {
+    mutating func wake(_ writer: Int, _ task: WriterTask, _ actions: inout Coordinator.Actions)
+        -> Bool
+    {
         guard isParked[writer], tasks[writer] == nil else { return false }
         tasks[writer] = task
         isParked[writer] = false
@@ -137,7 +140,8 @@ extension Coordinator.State {
 
     private mutating func arm(now: Timestamp, _ actions: inout Coordinator.Actions) {
         let due = min(machine.nextDeadline(now: now) ?? .distantFuture, nextCheck)
-        // A timer that is set for earlier fires in vain and is set again; that is cheaper than moving it.
+        // A timer that is set for earlier fires in vain and is set again; that is cheaper than
+        // moving it.
         guard due < armed else { return }
         armed = due
         actions.alarm = due
@@ -172,7 +176,8 @@ extension Coordinator.State {
         _ resolution: Resolution, now: Timestamp, _ actions: inout Coordinator.Actions
     ) {
         let slot = resolution.ticket.slot
-        // The submission stays until the slot's next one: an answered record may yet be tried again.
+        // The submission stays until the slot's next one: an answered record may yet be tried
+        // again.
         guard let submission = submissions[slot] else {
             preconditionFailure("a ticket was resolved that nobody holds")
         }
@@ -180,7 +185,8 @@ extension Coordinator.State {
         metrics.count(fate)
         actions.answers.append(
             Answer(
-                waiter: submission.waiter, index: submission.index, record: submission.record, fate: fate,
+                waiter: submission.waiter, index: submission.index, record: submission.record,
+                fate: fate,
                 admittedAt: submission.admittedAt))
     }
 
@@ -205,7 +211,9 @@ extension Coordinator.State {
             return .failed(Failure(error, table: table))
         case .rolledBack:
             return .failed(
-                Failure(.rolledBack, "another member of the group failed; nothing was written", table: table))
+                Failure(
+                    .rolledBack, "another member of the group failed; nothing was written",
+                    table: table))
         case .refused(let refusal):
             return .failed(Failure(refusal, table: table))
         }

@@ -4,7 +4,8 @@ import Synchronization
 package import WeirCore
 package import WeirRecord
 
-/// The shell round the machine: one lock, the waiters of each record, the writers that wait for work.
+/// The shell round the machine: one lock, the waiters of each record, the writers that wait for
+/// work.
 ///
 /// Decisions are made under the lock; waiters are told, writers woken and lines logged after it.
 package final class Coordinator: Sendable {
@@ -75,7 +76,8 @@ package final class Coordinator: Sendable {
     static let checkInterval = Nanoseconds.seconds(1)
 
     package init(
-        machine configuration: Machine.Configuration, time: any TimeSource, ids: IDGenerator = IDGenerator(),
+        machine configuration: Machine.Configuration, time: any TimeSource,
+        ids: IDGenerator = IDGenerator(),
         logger: Logger
     ) {
         let writers = configuration.writersMax
@@ -106,7 +108,8 @@ package final class Coordinator: Sendable {
         return result
     }
 
-    /// Admits many records in one step; those of one group must be adjacent. Returns the refused ones.
+    /// Admits many records in one step; those of one group must be adjacent. Returns the refused
+    /// ones.
     package func submit(_ submissions: [Submission]) -> [(index: Int, failure: Failure)] {
         let now = time.now
         var refused: [(index: Int, failure: Failure)] = []
@@ -130,15 +133,17 @@ package final class Coordinator: Sendable {
         return refused
     }
 
-    /// The caller has gone: nobody needs the answer, and a record that still waits need not be written.
+    /// The caller has gone: nobody needs the answer, and a record that still waits need not be
+    /// written.
     package func cancel(_ ticket: Ticket) {
         state.withLock { $0.machine.cancel(ticket) }
     }
 
     // MARK: Writers
 
-    /// What the writer is to do next. Blocks the writer's own thread until there is something: a continuation
-    /// comes back by way of the global pool, which costs two thread switches more and 60 µs.
+    /// What the writer is to do next. Blocks the writer's own thread until there is something: a
+    /// continuation comes back by way of the global pool, which costs two thread switches more and
+    /// 60 µs.
     func nextTask(for writer: WriterID) -> WriterTask {
         while true {
             let task = state.withLock { state in
@@ -161,8 +166,8 @@ package final class Coordinator: Sendable {
         }
     }
 
-    /// An idle writer found its connection gone. False when a batch was handed to it meanwhile, which
-    /// will find that out for itself.
+    /// An idle writer found its connection gone. False when a batch was handed to it meanwhile,
+    /// which will find that out for itself.
     func writerLost(_ writer: WriterID) -> Bool {
         logger.warning("lost an idle connection", metadata: ["writer": "\(writer.number)"])
         return state.withLock { state in
@@ -177,7 +182,8 @@ package final class Coordinator: Sendable {
         let id = ids.next(unixNanoseconds: time.unixNanoseconds)
         act(now) { state, actions in
             actions.receipt = BatchReceipt(
-                id: id, recordCount: batch.records.count, assignedAt: state.assignedAt[writer.number],
+                id: id, recordCount: batch.records.count,
+                assignedAt: state.assignedAt[writer.number],
                 finishedAt: now, databaseTime: report.databaseTime)
             actions.report = report
             state.metrics.count(report, size: batch.records.count)
@@ -235,7 +241,9 @@ package final class Coordinator: Sendable {
     private func deliver(_ answers: [Answer]) {
         guard let first = answers.first else { return }
         let mailbox = first.waiter.mailbox
-        let isShared = answers.allSatisfy { $0.waiter === first.waiter || $0.waiter.mailbox === mailbox }
+        let isShared = answers.allSatisfy {
+            $0.waiter === first.waiter || $0.waiter.mailbox === mailbox
+        }
         if isShared { return mailbox.deliver(answers) }
         var rest = answers[...]
         while let next = rest.first?.waiter.mailbox {

@@ -53,7 +53,8 @@ package struct Failure: Error, Equatable, Sendable {
 
     package init(_ defect: Defect, table: String? = nil) {
         self.init(
-            defect.code, defect.detail, sqlstate: defect.sqlstate, column: defect.column, table: table)
+            defect.code, defect.detail, sqlstate: defect.sqlstate, column: defect.column,
+            table: table)
     }
 
     package init(_ error: DatabaseError, table: String) {
@@ -66,34 +67,41 @@ package struct Failure: Error, Equatable, Sendable {
         switch refusal {
         case .overloaded(let wait):
             self.init(
-                .overloaded, "the queue is full; nothing was written", table: table, retryAfter: wait)
+                .overloaded, "the queue is full; nothing was written", table: table,
+                retryAfter: wait)
         case .databaseUnavailable(let wait):
             self.init(
-                .databaseUnavailable, "no connection to the database; nothing was written", table: table,
+                .databaseUnavailable, "no connection to the database; nothing was written",
+                table: table,
                 retryAfter: wait)
         case .tablePaused(let wait):
             self.init(
                 .tablePaused,
-                "table \(table) is missing, has changed, or may not be written by this role; nothing was written",
+                "table \(table) is missing, has changed, or may not be written by this role; "
+                    + "nothing was written",
                 table: table, retryAfter: wait)
         case .draining:
             self.init(
                 .draining, "this instance is shutting down; nothing was written", table: table,
                 retryAfter: .seconds(1))
         case .deadlineExceeded:
-            self.init(.deadlineExceeded, "the record waited too long; it was not written", table: table)
+            self.init(
+                .deadlineExceeded, "the record waited too long; it was not written", table: table)
         case .retriesExhausted:
             self.init(
-                .retriesExhausted, "every attempt was rolled back; nothing was written", table: table,
+                .retriesExhausted, "every attempt was rolled back; nothing was written",
+                table: table,
                 retryAfter: .seconds(1))
         case .outcomeUnknown:
             self.init(
-                .outcomeUnknown, "the record was sent, and whether it committed is not known", table: table)
+                .outcomeUnknown, "the record was sent, and whether it committed is not known",
+                table: table)
         case .messageIDReused:
             self.init(
                 .messageIDReused, "this message ID is in flight with another payload", table: table)
         case .groupTooLarge:
-            self.init(.invalidRequest, "a group has more members than a batch may hold", table: table)
+            self.init(
+                .invalidRequest, "a group has more members than a batch may hold", table: table)
         }
     }
 }

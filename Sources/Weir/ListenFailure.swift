@@ -14,6 +14,7 @@ package struct ListenFailure: Error, CustomStringConvertible, Sendable {
     }
 
     package var description: String {
-        "cannot listen on \(address): \(reason). Stop what listens there, or choose another \(listener)"
+        "cannot listen on \(address): \(reason). "
+            + "Stop what listens there, or choose another \(listener)"
     }
 }

@@ -25,7 +25,8 @@ package struct Metrics: Sendable {
         statements += report.statementCount
         if case .committed = report.outcome {
             transactions += 1
-            let bucket = Self.batchSizeBounds.firstIndex { size <= $0 } ?? Self.batchSizeBounds.count
+            let bucket =
+                Self.batchSizeBounds.firstIndex { size <= $0 } ?? Self.batchSizeBounds.count
             batchSizeCounts[bucket] += 1
             batchSizeSum += size
         } else {

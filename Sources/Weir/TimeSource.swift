@@ -7,7 +7,8 @@ package protocol TimeSource: Sendable {
     /// Nanoseconds since 1970, for what people read.
     var unixNanoseconds: UInt64 { get }
     func sleep(for span: Nanoseconds) async throws
-    /// Calls `action` at `time` or soon after. A later call for the same source replaces the earlier one.
+    /// Calls `action` at `time` or soon after. A later call for the same source replaces the
+    /// earlier one.
     func makeTimer(_ action: @escaping @Sendable () -> Void) -> any DeadlineTimer
 }
 

@@ -68,8 +68,8 @@ package struct RowResult: Sendable {
 package struct DatabaseError: Error, Equatable, Sendable {
     package var code: ProblemCode
     package var sqlstate: String
-    /// PostgreSQL's primary message. It may quote a value of the record that failed: for its caller, not
-    /// for logs.
+    /// PostgreSQL's primary message. It may quote a value of the record that failed: for its
+    /// caller, not for logs.
     package var message: String
     package var constraint: String?
     package var column: String?

@@ -41,10 +41,12 @@ package struct AdminServer: Service {
             }
         let application = Application(
             router: makeRouter(),
-            configuration: ApplicationConfiguration(address: bindAddress, serverName: "weir/\(version)"),
+            configuration: ApplicationConfiguration(
+                address: bindAddress, serverName: "weir/\(version)"),
             onServerRunning: { [onRunning, logger, address] channel in
                 let port = channel.localAddress?.port
-                logger.info("admin API listening", metadata: ["address": "\(address.text(port: port))"])
+                logger.info(
+                    "admin API listening", metadata: ["address": "\(address.text(port: port))"])
                 onRunning(port)
             },
             logger: quiet)
@@ -59,14 +61,17 @@ package struct AdminServer: Service {
         let router = Router()
         router.get("/livez") { _, _ in Self.text(.ok, "ok\n") }
         router.get("/readyz") { [coordinator] request, _ in
-            if let reason = coordinator.unreadiness { return Self.text(.serviceUnavailable, reason + "\n") }
+            if let reason = coordinator.unreadiness {
+                return Self.text(.serviceUnavailable, reason + "\n")
+            }
             if request.uri.queryParameters["db"] == "1", let trouble = coordinator.databaseTrouble {
                 return Self.text(.serviceUnavailable, "database unavailable: \(trouble)\n")
             }
             return Self.text(.ok, "ok\n")
         }
         router.get("/version") { [version] _, _ in
-            Self.response(.ok, "application/json", "{\"name\":\"weir\",\"version\":\"\(version)\"}\n")
+            Self.response(
+                .ok, "application/json", "{\"name\":\"weir\",\"version\":\"\(version)\"}\n")
         }
         router.get("/metrics") { [coordinator, version] _, _ in
             Self.response(

@@ -24,7 +24,8 @@ struct MetricsText {
     private mutating func append(_ metrics: Metrics) {
         family("weir_records_total", "counter", "Records by what their callers were told.")
         for effect in RowEffect.allCases where effect != .notFound {
-            sample("weir_records_total", [("result", effect.name)], metrics.effects[effect.rawValue])
+            sample(
+                "weir_records_total", [("result", effect.name)], metrics.effects[effect.rawValue])
         }
         for code in ProblemCode.allCases {
             if let count = metrics.failures[code] {
@@ -47,7 +48,9 @@ struct MetricsText {
         sample("weir_batch_rows_count", [], metrics.transactions)
         family("weir_db_retries_total", "counter", "Attempts that were repeated, by reason.")
         for reason in TransientReason.allCases {
-            sample("weir_db_retries_total", [("reason", reason.rawValue)], metrics.retries[reason] ?? 0)
+            sample(
+                "weir_db_retries_total", [("reason", reason.rawValue)], metrics.retries[reason] ?? 0
+            )
         }
         family("weir_db_errors_total", "counter", "Errors of the database, by SQLSTATE.")
         for (state, count) in metrics.errors.sorted(by: { $0.key < $1.key }) {
@@ -60,7 +63,8 @@ struct MetricsText {
     private mutating func append(_ gauges: Machine.Gauges, budget: Int) {
         family("weir_db_connections", "gauge", "Open connections, by what they do.")
         sample("weir_db_connections", [("state", "active")], gauges.batchesInFlight)
-        sample("weir_db_connections", [("state", "idle")], gauges.connections - gauges.batchesInFlight)
+        sample(
+            "weir_db_connections", [("state", "idle")], gauges.connections - gauges.batchesInFlight)
         family("weir_db_connections_limit", "gauge", "The connection budget.")
         sample("weir_db_connections_limit", [], budget)
         family("weir_queue_rows", "gauge", "Records held, from admission to answer.")
@@ -83,7 +87,8 @@ struct MetricsText {
         var usage = rusage()
         // RUSAGE_SELF is 0 wherever there is a getrusage; its type differs.
         getrusage(.init(0), &usage)
-        let seconds = Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+        let seconds =
+            Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
             + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
         family("process_cpu_seconds_total", "counter", "User and system CPU time.")
         text += "process_cpu_seconds_total \(seconds)\n"

@@ -1,8 +1,9 @@
 /// Is it a batch yet? Natural batching: an idle database gets the record at once; a busy one leaves
-/// records to gather until a connection returns, and opens a second transaction only for a full batch
-/// or for a record that has waited for the longest linger.
+/// records to gather until a connection returns, and opens a second transaction only for a full
+/// batch or for a record that has waited for the longest linger.
 ///
-/// Few busy connections beat many half-idle ones: docs/decisions/0003-natural-batching.md has the figures.
+/// Few busy connections beat many half-idle ones: docs/decisions/0003-natural-batching.md has the
+/// figures.
 package struct BatchFormer: Sendable {
     package struct Configuration: Sendable, Equatable {
         package var recordsMax = 500

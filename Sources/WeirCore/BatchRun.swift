@@ -1,6 +1,6 @@
-/// One batch from the queue until all its records are settled: the attempt in hand, and the pieces that
-/// stand behind it after a halving. Its lanes stay busy until the last piece is settled, so nothing of its
-/// keys overtakes it.
+/// One batch from the queue until all its records are settled: the attempt in hand, and the pieces
+/// that stand behind it after a halving. Its lanes stay busy until the last piece is settled, so
+/// nothing of its keys overtakes it.
 struct BatchRun: Sendable {
     let number: BatchNumber
     let lanes: [Int32]
@@ -31,7 +31,8 @@ struct BatchRun: Sendable {
         attempt = 1
     }
 
-    /// Removes records that are not to be tried again, from the attempt and from what stands behind it.
+    /// Removes records that are not to be tried again, from the attempt and from what stands behind
+    /// it.
     mutating func removeAll(where isGone: (Int) -> Bool) {
         current.removeAll(where: isGone)
         for index in pieces.indices { pieces[index].removeAll(where: isGone) }

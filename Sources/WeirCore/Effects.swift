@@ -1,4 +1,5 @@
-/// What the shell must do after a step of the machine: values, so that a test can compare them whole.
+/// What the shell must do after a step of the machine: values, so that a test can compare them
+/// whole.
 package struct Effects: Equatable, Sendable {
     package var assignments: [Assignment] = []
     package var resolutions: [Resolution] = []
@@ -18,7 +19,8 @@ package struct Effects: Equatable, Sendable {
     }
 }
 
-/// A batch, handed to a writer. Tickets of one key are in admission order; each group's are adjacent.
+/// A batch, handed to a writer. Tickets of one key are in admission order; each group's are
+/// adjacent.
 package struct Assignment: Equatable, Sendable {
     package var writer: WriterID
     package var batch: BatchNumber

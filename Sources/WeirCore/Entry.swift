@@ -1,8 +1,10 @@
-/// What the core knows of one record: enough to decide when it goes and with whom, nothing of what it says.
+/// What the core knows of one record: enough to decide when it goes and with whom, nothing of what
+/// it says.
 package struct Entry: Sendable, Equatable {
     package var table: TableID
     /// A hash of the ordering key. Records with equal hashes take effect in admission order and are
-    /// never in two batches at once; `nil` promises no order (a row whose key the database will make).
+    /// never in two batches at once; `nil` promises no order (a row whose key the database will
+    /// make).
     package var orderHash: UInt64?
     /// Bytes that the record holds while it waits.
     package var byteCount: Int
@@ -27,7 +29,8 @@ package struct Entry: Sendable, Equatable {
 
 /// Why a record was not written. None of these is the record's own fault.
 package enum Refusal: Equatable, Sendable {
-    /// The queue is at a bound. `retryAfter` is how long the queue needs to empty at its present pace.
+    /// The queue is at a bound. `retryAfter` is how long the queue needs to empty at its present
+    /// pace.
     case overloaded(retryAfter: Nanoseconds)
     case databaseUnavailable(retryAfter: Nanoseconds)
     case tablePaused(retryAfter: Nanoseconds)

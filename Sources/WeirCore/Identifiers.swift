@@ -26,7 +26,9 @@ package struct WriterID: Hashable, Sendable {
 package struct BatchNumber: Hashable, Comparable, Sendable {
     package let number: UInt64
     package init(_ number: UInt64) { self.number = number }
-    package static func < (left: BatchNumber, right: BatchNumber) -> Bool { left.number < right.number }
+    package static func < (left: BatchNumber, right: BatchNumber) -> Bool {
+        left.number < right.number
+    }
 }
 
 /// The caller's message ID, hashed to 128 bits, and what it was sent with.
@@ -42,7 +44,8 @@ package struct MessageKey: Sendable, Equatable {
         }
     }
     package let identity: Identity
-    /// A hash of table, operation and payload. The same ID with another fingerprint is a caller's mistake.
+    /// A hash of table, operation and payload. The same ID with another fingerprint is a caller's
+    /// mistake.
     package let fingerprint: UInt64
 
     package init(identity: Identity, fingerprint: UInt64) {

@@ -1,5 +1,6 @@
-/// Seen before, and not answered yet? Maps a message in flight to the record that carries it, so that a
-/// retry which overtakes its original waits for the same answer instead of being written again.
+/// Seen before, and not answered yet? Maps a message in flight to the record that carries it, so
+/// that a retry which overtakes its original waits for the same answer instead of being written
+/// again.
 struct InFlight: Sendable {
     enum Match: Equatable {
         case none

@@ -1,14 +1,15 @@
 import DequeModule
 
-/// Who is next? Every ordering key falls into a lane; a lane is a FIFO that is in at most one batch at a
-/// time. So a key keeps its order, and two batches in flight never wait for each other's row locks.
+/// Who is next? Every ordering key falls into a lane; a lane is a FIFO that is in at most one batch
+/// at a time. So a key keeps its order, and two batches in flight never wait for each other's row
+/// locks.
 ///
-/// A group is one unit that stands in several lanes and leaves when it is at the head of all of them.
-/// Groups enter all their lanes in one step, so any two stand in the same order wherever they meet, and
-/// the oldest always gets through.
+/// A group is one unit that stands in several lanes and leaves when it is at the head of all of
+/// them. Groups enter all their lanes in one step, so any two stand in the same order wherever they
+/// meet, and the oldest always gets through.
 ///
-/// Slots are the machine's record numbers. A slot that died while queued stays linked until it reaches
-/// the head of its lane, and still counts against the bounds.
+/// Slots are the machine's record numbers. A slot that died while queued stays linked until it
+/// reaches the head of its lane, and still counts against the bounds.
 struct LaneScheduler: Sendable {
     enum Unit: Equatable {
         case single(Int)
@@ -68,10 +69,11 @@ struct LaneScheduler: Sendable {
     /// Live records in lanes that are not busy.
     private(set) var waiting = 0
 
-    /// - Parameter laneCount: a power of two, much larger than the records in flight, so that distinct
-    ///   keys rarely share a lane.
+    /// - Parameter laneCount: a power of two, much larger than the records in flight, so that
+    ///   distinct keys rarely share a lane.
     init(laneCount: Int) {
-        precondition(laneCount > 0 && laneCount & (laneCount - 1) == 0, "lane count is a power of two")
+        precondition(
+            laneCount > 0 && laneCount & (laneCount - 1) == 0, "lane count is a power of two")
         lanes = Array(repeating: Lane(), count: laneCount + 1)
         mask = UInt64(laneCount - 1)
     }
@@ -133,7 +135,8 @@ struct LaneScheduler: Sendable {
                     return .group(waitingGroup.members)
                 }
             }
-            // A lane that became busy, or whose group waits elsewhere: it comes back when that ends.
+            // A lane that became busy, or whose group waits elsewhere: it comes back when that
+            // ends.
             ready.removeFirst()
             lanes[Int(lane)].isInReady = false
         }
@@ -185,7 +188,9 @@ struct LaneScheduler: Sendable {
     }
 
     private func groupState(_ index: Int32) -> Group {
-        guard let group = groups[Int(index)] else { preconditionFailure("a node outlived its group") }
+        guard let group = groups[Int(index)] else {
+            preconditionFailure("a node outlived its group")
+        }
         return group
     }
 

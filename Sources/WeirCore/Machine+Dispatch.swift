@@ -29,7 +29,9 @@ extension Machine {
                 begin(run, on: writer, into: &effects)
                 continue
             }
-            guard nextUnit(now: now, into: &effects) != nil, decision(now: now) == .now else { break }
+            guard nextUnit(now: now, into: &effects) != nil, decision(now: now) == .now else {
+                break
+            }
             idle.removeLast()
             begin(formBatch(now: now, into: &effects), on: writer, into: &effects)
         }
@@ -110,7 +112,8 @@ extension Machine {
             var unitBytes = 0
             unit.forEach { unitBytes += slots[$0].byteCount }
             if !members.isEmpty {
-                let isFull = members.count + size > former.recordsMax || bytes + unitBytes > former.bytesMax
+                let isFull =
+                    members.count + size > former.recordsMax || bytes + unitBytes > former.bytesMax
                 if isFull || isExclusive { break }
             }
             lanes.take(unit)

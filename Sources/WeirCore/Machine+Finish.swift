@@ -1,4 +1,5 @@
-// After an attempt: settle, halve, repeat, pause or give up; then the writer's next batch in the same step.
+// After an attempt: settle, halve, repeat, pause or give up; then the writer's next batch in the
+// same step.
 extension Machine {
     /// An attempt ended.
     ///
@@ -63,7 +64,8 @@ extension Machine {
         }
     }
 
-    /// One record of the attempt was refused: find it by halves, and reject it when it stands alone.
+    /// One record of the attempt was refused: find it by halves, and reject it when it stands
+    /// alone.
     private mutating func refuse(
         _ culprit: Int?, of run: inout BatchRun, into effects: inout Effects
     ) -> Next {
@@ -98,7 +100,8 @@ extension Machine {
     }
 
     private mutating func retry(
-        _ reason: TransientReason, _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
+        _ reason: TransientReason, _ run: inout BatchRun, now: Timestamp,
+        into effects: inout Effects
     ) -> Next {
         guard let delay = retryPolicy.delay(afterAttempt: run.attempt, using: &random) else {
             let isDivisible = slots[run.current[0]].unitSize < run.current.count
@@ -118,14 +121,15 @@ extension Machine {
         return .rest
     }
 
-    /// Nobody is rejected for a table that cannot be written: its records are told to come again, and
-    /// the others of the batch go on.
+    /// Nobody is rejected for a table that cannot be written: its records are told to come again,
+    /// and the others of the batch go on.
     private mutating func pause(
         _ table: TableID, _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
     ) -> Next {
         pauses.fault(table, now: now)
         effects.pausedTables.append(table)
-        let refusal = Refusal.tablePaused(retryAfter: pauses.remaining(table, now: now) ?? .seconds(1))
+        let refusal = Refusal.tablePaused(
+            retryAfter: pauses.remaining(table, now: now) ?? .seconds(1))
         var gone: Set<Int> = []
         for unit in units(run.current) + run.pieces.flatMap(units)
         where unit.contains(where: { slots[$0].table == table }) {
@@ -133,7 +137,9 @@ extension Machine {
         }
         let all = run.current + run.pieces.flatMap { $0 }
         run.removeAll { gone.contains($0) }
-        for slot in all where gone.contains(slot) { settle(slot, .refused(refusal), into: &effects) }
+        for slot in all where gone.contains(slot) {
+            settle(slot, .refused(refusal), into: &effects)
+        }
         refuseQueued(of: table, refusal, into: &effects)
         // Another table than those of the batch, a trigger's perhaps: repeated, but not for ever.
         if gone.isEmpty { return retry(.other, &run, now: now, into: &effects) }
@@ -157,7 +163,9 @@ extension Machine {
     ) {
         // Single records only: a group is met at the front of its lanes.
         for slot in 0..<slots.count
-        where slots[slot].state == .queued && slots[slot].unitSize == 1 && slots[slot].table == table {
+        where slots[slot].state == .queued && slots[slot].unitSize == 1
+            && slots[slot].table == table
+        {
             answer(slot, .refused(refusal), into: &effects)
             bury(slot)
         }

@@ -50,7 +50,8 @@ extension Machine {
         var hasDeadline = false
         for slot in 0..<slots.count where slots[slot].state != .free {
             isAwaited = isAwaited || !slots[slot].isAnswered
-            hasDeadline = hasDeadline
+            hasDeadline =
+                hasDeadline
                 || !slots[slot].isAnswered && slots[slot].deadline < .distantFuture
             held += 1
             bytes += slots[slot].byteCount

@@ -1,6 +1,6 @@
-/// The gateway's decisions, as a value. Events go in with the time at which they happened; what to do
-/// comes out as `Effects`. It reads no clock, draws no randomness but its seeded own, and waits for nothing,
-/// so that a test steps it by hand and a simulator explores its schedules.
+/// The gateway's decisions, as a value. Events go in with the time at which they happened; what to
+/// do comes out as `Effects`. It reads no clock, draws no randomness but its seeded own, and waits
+/// for nothing, so that a test steps it by hand and a simulator explores its schedules.
 ///
 /// The invariants that it keeps are numbered in docs/ARCHITECTURE.md and checked by `violations()`.
 package struct Machine: Sendable {
@@ -44,7 +44,8 @@ package struct Machine: Sendable {
     /// Bytes of records that are queued and alive.
     var queuedBytes = 0
 
-    /// No held record's deadline is earlier, unless a sweep has just been skipped for being too soon.
+    /// No held record's deadline is earlier, unless a sweep has just been skipped for being too
+    /// soon.
     var earliestDeadline = Timestamp.distantFuture
     var lastSweep = Timestamp.zero
     var isDraining = false
@@ -95,9 +96,13 @@ package struct Machine: Sendable {
         group entries: [Entry], now: Timestamp
     ) -> Result<[Admission], GroupRefusal> {
         guard !entries.isEmpty else { return .success([]) }
-        guard entries.count <= former.recordsMax else { return .failure(GroupRefusal(.groupTooLarge)) }
+        guard entries.count <= former.recordsMax else {
+            return .failure(GroupRefusal(.groupTooLarge))
+        }
         for entry in entries {
-            if let refusal = refusal(table: entry.table, now: now) { return .failure(GroupRefusal(refusal)) }
+            if let refusal = refusal(table: entry.table, now: now) {
+                return .failure(GroupRefusal(refusal))
+            }
         }
         // A group with a dry run in it is one: it is rolled back as a whole.
         let isExclusive = entries.contains { $0.isExclusive }

@@ -25,9 +25,9 @@ package struct RetryPolicy: Sendable {
     }
 }
 
-/// Exponential backoff with full jitter: uniform in 0 ... min(max, min · 2^(attempt-1)), after Brooker,
-/// "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). The floor is half of `min`, because a
-/// delay of nothing at all meets the same lock again.
+/// Exponential backoff with full jitter: uniform in 0 ... min(max, min · 2^(attempt-1)), after
+/// Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). The floor is half of
+/// `min`, because a delay of nothing at all meets the same lock again.
 package struct Backoff: Sendable {
     private let min: Nanoseconds
     private let max: Nanoseconds
@@ -46,7 +46,8 @@ package struct Backoff: Sendable {
     }
 }
 
-/// Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (OOPSLA 2014). Not for secrets.
+/// Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (OOPSLA 2014). Not for
+/// secrets.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

@@ -2,7 +2,8 @@
 struct SlotTable: Sendable {
     enum State: Sendable {
         case free
-        /// In a lane. Becomes `assigned` when a batch takes it, `dead` when its deadline comes first.
+        /// In a lane. Becomes `assigned` when a batch takes it, `dead` when its deadline comes
+        /// first.
         case queued
         /// In an attempt. Becomes `resting` when the attempt is to be repeated; else it is settled.
         case assigned

@@ -9,8 +9,8 @@ struct TablePauses: Sendable {
     private let spellMin = Nanoseconds.seconds(1)
     private let spellMax = Nanoseconds.seconds(30)
 
-    /// Each fault in a row doubles the pause. A fault during a pause comes from a batch that was sent
-    /// before it, and says nothing new.
+    /// Each fault in a row doubles the pause. A fault during a pause comes from a batch that was
+    /// sent before it, and says nothing new.
     mutating func fault(_ table: TableID, now: Timestamp) {
         guard remaining(table, now: now) == nil else { return }
         let spell = (pauses[table]?.spell ?? 0) + 1

@@ -1,4 +1,5 @@
-/// A point on the monotonic clock, in nanoseconds. The core never reads a clock: its callers pass `now`.
+/// A point on the monotonic clock, in nanoseconds. The core never reads a clock: its callers pass
+/// `now`.
 package struct Timestamp: Hashable, Comparable, Sendable {
     package var nanoseconds: Int64
 
@@ -44,10 +45,16 @@ package struct Nanoseconds: Hashable, Comparable, Sendable {
     }
 
     package static let zero = Nanoseconds(0)
-    package static func milliseconds(_ count: Int64) -> Nanoseconds { Nanoseconds(count * 1_000_000) }
-    package static func seconds(_ count: Int64) -> Nanoseconds { Nanoseconds(count * 1_000_000_000) }
+    package static func milliseconds(_ count: Int64) -> Nanoseconds {
+        Nanoseconds(count * 1_000_000)
+    }
+    package static func seconds(_ count: Int64) -> Nanoseconds {
+        Nanoseconds(count * 1_000_000_000)
+    }
 
-    package static func < (left: Nanoseconds, right: Nanoseconds) -> Bool { left.count < right.count }
+    package static func < (left: Nanoseconds, right: Nanoseconds) -> Bool {
+        left.count < right.count
+    }
 
     package var milliseconds: Double { Double(count) / 1e6 }
     package var seconds: Double { Double(count) / 1e9 }

@@ -2,13 +2,14 @@ import WeirRecord
 
 /// One line of `/v1/bulk`: `{"op":…,"table":…,"id":…,"group":…,"key":{…},"data":{…}}`.
 ///
-/// Where `op` and `table` come first, as everybody writes them, `key` and `data` are decoded on the way;
-/// else they are remembered and decoded at the end.
+/// Where `op` and `table` come first, as everybody writes them, `key` and `data` are decoded on the
+/// way; else they are remembered and decoded at the end.
 struct BulkLine {
     var record: Record
     var group: String?
 
-    /// What callers may ask for, found by name; the last one found is kept, since most requests name one.
+    /// What callers may ask for, found by name; the last one found is kept, since most requests
+    /// name one.
     struct Tables {
         let find: (String) throws -> TableSchema
         private var name: [UInt8] = []
@@ -31,7 +32,8 @@ struct BulkLine {
 
         private func isLast(_ token: JSONCursor.StringToken, _ input: Span<UInt8>) -> Bool {
             guard token.range.count == name.count else { return false }
-            for offset in 0..<name.count where input[token.range.lowerBound + offset] != name[offset] {
+            for offset in 0..<name.count
+            where input[token.range.lowerBound + offset] != name[offset] {
                 return false
             }
             return true
@@ -88,8 +90,9 @@ struct BulkLine {
         }
         try cursor.expectEnd(input)
 
-        guard var decoder = try parts.decoder
-            ?? Self.makeDecoder(parts, range.count, preferences)
+        guard
+            var decoder = try parts.decoder
+                ?? Self.makeDecoder(parts, range.count, preferences)
         else {
             throw Defect(
                 .invalidRequest,
@@ -100,7 +103,8 @@ struct BulkLine {
         if decoder.options.operation == .delete && parts.seen.contains(.data) {
             throw Defect(.invalidRequest, "a delete takes a \"key\" and no \"data\"")
         }
-        record = try decoder.finish(messageID: try parts.id.map { try MessageID.check($0) } ?? defaultID)
+        record = try decoder.finish(
+            messageID: try parts.id.map { try MessageID.check($0) } ?? defaultID)
         group = parts.group
     }
 
@@ -145,12 +149,14 @@ struct BulkLine {
         if JSONCursor.matches(token, "delete", input) { return .delete }
         let word = try cursor.text(of: token, input)
         throw Defect(
-            .invalidRequest, "\"op\" is insert, upsert, patch or delete, not \"\(word.prefix(40))\"")
+            .invalidRequest, "\"op\" is insert, upsert, patch or delete, not \"\(word.prefix(40))\""
+        )
     }
 
     /// Decodes `key` or `data`, or returns where it stands if it cannot be decoded yet.
     private static func takeObject(
-        isKey: Bool, _ cursor: inout JSONCursor, _ input: Span<UInt8>, _ parts: inout Parts, _ size: Int,
+        isKey: Bool, _ cursor: inout JSONCursor, _ input: Span<UInt8>, _ parts: inout Parts,
+        _ size: Int,
         _ preferences: Preferences
     ) throws -> Range<Int>? {
         if parts.decoder == nil { parts.decoder = try makeDecoder(parts, size, preferences) }

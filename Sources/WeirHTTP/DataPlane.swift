@@ -41,7 +41,9 @@ package struct DataPlane: Sendable {
             let names = catalog.tables.indices.prefix(20).map { catalog.publicName($0) }
             throw Failure(
                 .unknownTable,
-                "no table \"\(name.prefix(80))\" is exposed here; there is \(names.joined(separator: ", "))")
+                "no table \"\(name.prefix(80))\" is exposed here; "
+                    + "there is \(names.joined(separator: ", "))"
+            )
         }
     }
 }

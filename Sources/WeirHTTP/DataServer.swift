@@ -47,7 +47,8 @@ package final class DataServer: Service {
             listener = try await bind()
         } catch {
             try await group.shutdownGracefully()
-            throw ListenFailure("--listen", address: plane.configuration.address.text, reason: error)
+            throw ListenFailure(
+                "--listen", address: plane.configuration.address.text, reason: error)
         }
         boundAddress.withLock { $0 = listener.localAddress?.weirDescription }
         plane.coordinator.markAccepting()
@@ -107,18 +108,21 @@ package final class DataServer: Service {
             }
         switch configuration.address {
         case .tcp(let host, let port):
-            return try await bootstrap
+            return
+                try await bootstrap
                 .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .bind(host: host, port: port).get()
         case .unix(let path):
-            return try await bootstrap
+            return
+                try await bootstrap
                 .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
         }
     }
 
     private func configure(_ channel: any Channel, _ context: LoopContext) throws {
-        guard openConnections.wrappingAdd(1, ordering: .relaxed).newValue
-            <= plane.configuration.connectionsMax
+        guard
+            openConnections.wrappingAdd(1, ordering: .relaxed).newValue
+                <= plane.configuration.connectionsMax
         else {
             openConnections.wrappingSubtract(1, ordering: .relaxed)
             throw TooManyConnections()

@@ -11,7 +11,8 @@ final class EventLoopMailbox: Mailbox {
 
     func deliver(_ answers: [Answer]) {
         eventLoop.execute {
-            // Answers to one request mostly come together: its connection is looked up once for them.
+            // Answers to one request mostly come together: its connection is looked up once for
+            // them.
             var last: (waiter: any Waiter, connection: ConnectionHandler)?
             var touched: [ConnectionHandler] = []
             for answer in answers {

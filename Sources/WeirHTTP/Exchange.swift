@@ -3,7 +3,8 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// One request and its answer. Answers leave in the order of their requests, whenever they are ready.
+/// One request and its answer. Answers leave in the order of their requests, whenever they are
+/// ready.
 final class Exchange {
     /// What the answer waits for.
     enum State {
@@ -38,12 +39,14 @@ final class Exchange {
     /// A head for this exchange's answer.
     func head(_ status: Int) -> ResponseText.Head {
         ResponseText.Head(
-            status: status, requestID: requestID, mintedRequestID: mintedID, isKeepAlive: isKeepAlive)
+            status: status, requestID: requestID, mintedRequestID: mintedID,
+            isKeepAlive: isKeepAlive)
     }
 }
 
 extension Answer {
-    /// A waiter's number for a record holds the exchange's number and the record's place in its request.
+    /// A waiter's number for a record holds the exchange's number and the record's place in its
+    /// request.
     static func index(exchange: Int, item: Int) -> Int { exchange << 20 | item }
     var exchange: Int { index >> 20 }
     var item: Int { index & 0xF_FFFF }

@@ -28,7 +28,8 @@ struct GroupList {
         groups[place(of: name)].hasFailed = true
     }
 
-    /// The next group, unless it has more members than there is room for; one that is alone always fits.
+    /// The next group, unless it has more members than there is room for; one that is alone always
+    /// fits.
     mutating func popFirst(fitting room: Int) -> Group? {
         guard let first = groups.first else { return nil }
         if first.members.count > room && room < 256 { return nil }

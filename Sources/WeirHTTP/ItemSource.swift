@@ -1,9 +1,10 @@
 import WeirRecord
 
-/// The items of a request body, one after the other: members of a JSON array, lines of NDJSON, rows of CSV.
+/// The items of a request body, one after the other: members of a JSON array, lines of NDJSON, rows
+/// of CSV.
 ///
-/// Arrays and CSV are checked to their end before the first item is taken: an error in the middle would
-/// leave nobody able to say which records were meant. NDJSON lines stand each for themselves.
+/// Arrays and CSV are checked to their end before the first item is taken: an error in the middle
+/// would leave nobody able to say which records were meant. NDJSON lines stand each for themselves.
 struct ItemSource {
     enum Format {
         case array
@@ -55,7 +56,8 @@ struct ItemSource {
         guard count > 0 else { throw Defect(.invalidRequest, "the body holds no records") }
         guard count <= countMax else {
             throw Defect(
-                .bodyTooLarge, "the request has \(count) records and may have \(countMax); split it")
+                .bodyTooLarge, "the request has \(count) records and may have \(countMax); split it"
+            )
         }
     }
 

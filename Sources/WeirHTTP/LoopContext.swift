@@ -2,8 +2,8 @@ import NIOCore
 import Weir
 import WeirCore
 
-/// What the connections of one event loop share: its mailbox, memory for answers, and one clock tick for
-/// all their timeouts. Used on that event loop only.
+/// What the connections of one event loop share: its mailbox, memory for answers, and one clock
+/// tick for all their timeouts. Used on that event loop only.
 final class LoopContext {
     let plane: DataPlane
     let mailbox: EventLoopMailbox
@@ -18,11 +18,12 @@ final class LoopContext {
         text = ResponseText(version: plane.configuration.version)
     }
 
-    /// Starts the tick. Timeouts are checked once a second, for all connections: a timer for each would
-    /// cost more than a request.
+    /// Starts the tick. Timeouts are checked once a second, for all connections: a timer for each
+    /// would cost more than a request.
     func start(_ eventLoop: any EventLoop) {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+        ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) {
+            _ in
             bound.value.tick()
         }
     }

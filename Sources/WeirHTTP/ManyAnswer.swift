@@ -104,11 +104,14 @@ struct ManyAnswer {
             scratch.body.reserveCapacity(text.count + places.count + 256)
             scratch.body += "{\"request\":\"".utf8
             if let id = exchange.requestID {
-                scratch.body += id.utf8.filter { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+                scratch.body += id.utf8.filter {
+                    $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+                }
             } else {
                 exchange.mintedID.appendTypeID("req", to: &scratch.body)
             }
-            scratch.body += "\",\"errors\":\(failedCount > 0),\"counts\":\(counts(exchange)),\"items\":[".utf8
+            scratch.body +=
+                "\",\"errors\":\(failedCount > 0),\"counts\":\(counts(exchange)),\"items\":[".utf8
             var isFirst = true
             for place in places where !place.isEmpty {
                 if !isFirst { scratch.body.append(UInt8(ascii: ",")) }

@@ -3,8 +3,8 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// A request with many records: decodes its body piece by piece, keeps a bounded number of records on their
-/// way, and puts the answer together, in request order or streamed as batches commit.
+/// A request with many records: decodes its body piece by piece, keeps a bounded number of records
+/// on their way, and puts the answer together, in request order or streamed as batches commit.
 final class ManyRecords {
     enum Target {
         /// Inserts into one table.
@@ -58,7 +58,8 @@ final class ManyRecords {
         source = try ItemSource(
             format, span, countMax: plane.configuration.recordsPerRequestMax)
         answer = ManyAnswer(
-            count: source.count, isStreamed: fields.acceptsNDJSON, isMinimal: fields.preferences.isMinimal)
+            count: source.count, isStreamed: fields.acceptsNDJSON,
+            isMinimal: fields.preferences.isMinimal)
         try resolveHeader()
     }
 
@@ -66,12 +67,14 @@ final class ManyRecords {
         guard source.format == .csv else { return }
         guard case .table(let schema, _) = target else {
             throw Failure(
-                .unsupportedMediaType, "/v1/bulk takes application/x-ndjson or a JSON array, not CSV")
+                .unsupportedMediaType,
+                "/v1/bulk takes application/x-ndjson or a JSON array, not CSV")
         }
         for name in source.header {
             guard let column = schema.column(named: name) else {
                 throw Failure(
-                    .unknownColumn, "table \(schema.publicName) has no column \"\(name.prefix(80))\"",
+                    .unknownColumn,
+                    "table \(schema.publicName) has no column \"\(name.prefix(80))\"",
                     sqlstate: "42703", column: name)
             }
             csvColumns.append(column)
@@ -129,7 +132,8 @@ final class ManyRecords {
     // MARK: Decoding
 
     private func decode(
-        _ count: Int, on connection: ConnectionHandler, into submissions: inout [Coordinator.Submission]
+        _ count: Int, on connection: ConnectionHandler,
+        into submissions: inout [Coordinator.Submission]
     ) {
         // A copy of the reference: the span must outlive changes to this object.
         let body = body
@@ -150,7 +154,11 @@ final class ManyRecords {
                 let submission = Coordinator.Submission(
                     record: record, waiter: waiter,
                     index: Answer.index(exchange: exchange.number, item: index), deadline: deadline)
-                if let group { groups.add(submission, to: group) } else { submissions.append(submission) }
+                if let group {
+                    groups.add(submission, to: group)
+                } else {
+                    submissions.append(submission)
+                }
             } catch let failed as GroupMemberFailure {
                 groups.fail(failed.group, item: index)
                 answer.append(index, failed.failure, messageID: nil, on: connection)
@@ -224,7 +232,8 @@ final class ManyRecords {
 
     /// Groups go when all lines have been read: a member may stand anywhere.
     private func takeGroups(
-        _ room: Int, on connection: ConnectionHandler, into submissions: inout [Coordinator.Submission]
+        _ room: Int, on connection: ConnectionHandler,
+        into submissions: inout [Coordinator.Submission]
     ) {
         var room = room
         while let group = groups.popFirst(fitting: max(room, 1)) {
@@ -234,7 +243,8 @@ final class ManyRecords {
                         .rolledBack, "another member of the group was refused; nothing was written",
                         table: member.record.table.publicName)
                     answer.append(
-                        member.index & 0xF_FFFF, failure, messageID: member.record.messageID, on: connection)
+                        member.index & 0xF_FFFF, failure, messageID: member.record.messageID,
+                        on: connection)
                 }
             } else {
                 room -= group.members.count

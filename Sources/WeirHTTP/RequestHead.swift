@@ -31,7 +31,9 @@ struct RequestHead {
             switch name.utf8.count {
             case 6:
                 if name.isCaseInsensitivelyEqual("prefer") { takePreferences(value) }
-                if name.isCaseInsensitivelyEqual("accept") { acceptsNDJSON = value.contains("ndjson") }
+                if name.isCaseInsensitivelyEqual("accept") {
+                    acceptsNDJSON = value.contains("ndjson")
+                }
                 if name.isCaseInsensitivelyEqual("expect") { takeExpectation(value) }
             case 7:
                 // The parser stops at an upgrade; nothing that follows would be read.
@@ -46,8 +48,11 @@ struct RequestHead {
                 if name.isCaseInsensitivelyEqual("idempotency-key") { takeMessageID(value) }
             case 16:
                 if name.isCaseInsensitivelyEqual("content-encoding"), value != "identity" {
-                    defect = defect ?? Defect(
-                        .unsupportedMediaType, "Content-Encoding is not supported; send the body as it is")
+                    defect =
+                        defect
+                        ?? Defect(
+                            .unsupportedMediaType,
+                            "Content-Encoding is not supported; send the body as it is")
                 }
             default:
                 break
@@ -83,7 +88,8 @@ struct RequestHead {
         let parts = value.split(separator: ";").map { $0.trimmingSpaces.lowercased() }
         switch parts.first ?? "" {
         case "application/json", "application/merge-patch+json", "": mediaType = .json
-        case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines":
+        case "application/x-ndjson", "application/ndjson", "application/jsonl",
+            "application/x-jsonlines":
             mediaType = .ndjson
         case "text/csv": mediaType = .csv
         // What curl -d sends without a header; a form never starts with a brace.
@@ -105,8 +111,11 @@ struct RequestHead {
 
     private mutating func takeTimeout(_ value: String) {
         guard let span = Nanoseconds(timeout: value) else {
-            defect = defect ?? Defect(
-                .invalidRequest, "Weir-Timeout takes a number with ms, s or m, such as 500ms or 2s")
+            defect =
+                defect
+                ?? Defect(
+                    .invalidRequest,
+                    "Weir-Timeout takes a number with ms, s or m, such as 500ms or 2s")
             return
         }
         timeout = span
@@ -118,14 +127,15 @@ extension Nanoseconds {
     init?(timeout text: String) {
         let units: [(String, Double)] = [("ms", 1e6), ("s", 1e9), ("m", 60e9)]
         guard let (suffix, factor) = units.first(where: { text.hasSuffix($0.0) }),
-            let number = Double(text.dropLast(suffix.count)), number > 0, number * factor <= 86_400e9
+            let number = Double(text.dropLast(suffix.count)), number > 0,
+            number * factor <= 86_400e9
         else { return nil }
         self.init(Int64(number * factor))
     }
 }
 
-/// `Prefer` (RFC 7240). Preferences that are not known are ignored, as the RFC says; a known one with a
-/// value that is not is refused, because silence would store something else than was meant.
+/// `Prefer` (RFC 7240). Preferences that are not known are ignored, as the RFC says; a known one
+/// with a value that is not is refused, because silence would store something else than was meant.
 struct Preferences {
     var onConflict: ConflictRule?
     var isMinimal = false
@@ -144,9 +154,11 @@ struct Preferences {
             case "return=representation": returnsRow = true
             case "tx=rollback": isDryRun = true
             case "tx=commit": break
-            case let other where other.hasPrefix("resolution=") || other.hasPrefix("return=")
+            case let other
+            where other.hasPrefix("resolution=") || other.hasPrefix("return=")
                 || other.hasPrefix("tx="):
-                throw Defect(.invalidPreference, "the preference \"\(other.prefix(80))\" has no such value")
+                throw Defect(
+                    .invalidPreference, "the preference \"\(other.prefix(80))\" has no such value")
             default: continue
             }
             applied.append(preference)

@@ -3,8 +3,8 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// Writes answers as bytes: bodies as JSON, and heads round them. One for each event loop: its memory is
-/// used again and again.
+/// Writes answers as bytes: bodies as JSON, and heads round them. One for each event loop: its
+/// memory is used again and again.
 struct ResponseText {
     var body: [UInt8] = []
     private var head: [UInt8] = []
@@ -24,7 +24,8 @@ struct ResponseText {
 
     /// `{"result":…}`, what a single record's caller is told.
     mutating func appendStored(
-        _ result: RowResult, _ receipt: BatchReceipt, messageID: String?, minted: UUID7, record: Record
+        _ result: RowResult, _ receipt: BatchReceipt, messageID: String?, minted: UUID7,
+        record: Record
     ) {
         body += "{\"result\":\"".utf8
         body += result.effect.name.utf8
@@ -99,7 +100,8 @@ struct ResponseText {
         appendJSONString(failure.code.title, to: &body)
         body += ",\"status\":\(failure.code.status),\"detail\":".utf8
         appendJSONString(failure.detail, to: &body)
-        body += ",\"code\":\"\(failure.code.rawValue)\",\"retryable\":\(failure.code.isRetryable)".utf8
+        body +=
+            ",\"code\":\"\(failure.code.rawValue)\",\"retryable\":\(failure.code.isRetryable)".utf8
         body += ",\"written\":\"\(failure.code == .outcomeUnknown ? "unknown" : "no")\"".utf8
         appendMember("sqlstate", failure.sqlstate)
         appendMember("constraint", failure.constraint)
@@ -194,7 +196,8 @@ struct ResponseText {
             head += "\r\n".utf8
         }
         if !fields.preferenceApplied.isEmpty {
-            head += "Preference-Applied: \(fields.preferenceApplied.joined(separator: ", "))\r\n".utf8
+            head +=
+                "Preference-Applied: \(fields.preferenceApplied.joined(separator: ", "))\r\n".utf8
         }
         if fields.failedCount > 0 { head += "Weir-Failed: \(fields.failedCount)\r\n".utf8 }
         if let wait = fields.retryAfter {
@@ -238,7 +241,6 @@ struct ResponseText {
     }
 }
 
-
 extension Failure {
     /// `result` of an item that was not stored.
     var resultName: String {
@@ -278,7 +280,8 @@ extension Array where Element == UInt8 {
     }
 }
 
-/// `Mon, 23 Nov 2026 12:00:00 GMT`. Civil dates after Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+/// `Mon, 23 Nov 2026 12:00:00 GMT`. Civil dates after Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms".
 func httpDate(_ unixSecond: UInt64) -> String {
     let days = Int(unixSecond / 86_400)
     let time = Int(unixSecond % 86_400)

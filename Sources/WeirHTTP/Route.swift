@@ -13,7 +13,8 @@ enum Route: Equatable {
 
     init(_ method: HTTPMethod, _ target: String) throws(RouteFailure) {
         let path = target.utf8.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
-        let parts = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropFirst()
+        let parts = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .dropFirst()
         let first = parts.first.map { Substring($0) } ?? ""
         if parts.count == 1 && first == "openapi.json" {
             self = try Self.only(.GET, method, .openAPI)
@@ -33,7 +34,9 @@ enum Route: Equatable {
         case ("tables", 4) where Substring(rest[2]) == "records":
             let table = try Self.text(rest[1])
             var key: [[UInt8]] = []
-            for part in rest[3].split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            for part in rest[3].split(
+                separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+            {
                 key.append(try Self.decoded(part))
             }
             switch method {
@@ -48,14 +51,17 @@ enum Route: Equatable {
     }
 
     private static func only(
-        _ allowed: HTTPMethod, _ method: HTTPMethod, _ route: @autoclosure () throws(RouteFailure) -> Route
+        _ allowed: HTTPMethod, _ method: HTTPMethod,
+        _ route: @autoclosure () throws(RouteFailure) -> Route
     ) throws(RouteFailure) -> Route {
         guard method == allowed else { throw .methodNotAllowed(allow: allowed.rawValue) }
         return try route()
     }
 
     private static func text(_ part: some Collection<UInt8>) throws(RouteFailure) -> String {
-        guard let text = String(validating: try decoded(part), as: UTF8.self) else { throw .malformed }
+        guard let text = String(validating: try decoded(part), as: UTF8.self) else {
+            throw .malformed
+        }
         return text
     }
 
@@ -74,7 +80,9 @@ enum Route: Equatable {
             else { throw .malformed }
             bytes.append(high << 4 | low)
         }
-        guard !bytes.contains(0), String(validating: bytes, as: UTF8.self) != nil else { throw .malformed }
+        guard !bytes.contains(0), String(validating: bytes, as: UTF8.self) != nil else {
+            throw .malformed
+        }
         return bytes
     }
 

@@ -19,7 +19,8 @@ package struct ServerConfiguration: Sendable {
                 self = .unix(path: path)
                 return
             }
-            guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            guard let colon = text.lastIndex(of: ":"),
+                let port = Int(text[text.index(after: colon)...]),
                 (0...65_535).contains(port)
             else { return nil }
             let host = text[..<colon].trimmingBrackets
@@ -43,7 +44,8 @@ package struct ServerConfiguration: Sendable {
     package var headerByteCountMax = 64 << 10
     /// 431 `headers-too-large`.
     package var headerFieldCountMax = 100
-    /// Requests of one connection that wait for their answers; past it the connection is read no further.
+    /// Requests of one connection that wait for their answers; past it the connection is read no
+    /// further.
     package var pipelinedMax = 64
     /// Records of one request that are on their way at once; the rest of its body waits.
     package var windowRecordsMax = 4_000
@@ -55,7 +57,8 @@ package struct ServerConfiguration: Sendable {
     package var idleTimeout: Duration = .seconds(300)
     /// How long a record may wait when its caller does not say: 504 `deadline-exceeded`.
     package var queueTimeout: Duration = .seconds(5)
-    /// How long a shutdown waits for what is queued: less than the 30 s after which supervisors kill.
+    /// How long a shutdown waits for what is queued: less than the 30 s after which supervisors
+    /// kill.
     package var drainTimeout: Duration = .seconds(25)
     package var version = "0"
 

@@ -1,7 +1,8 @@
 import WeirRecord
 
-/// One parameter of a statement: a PostgreSQL array of one dimension in binary form (src/backend/utils/adt/
-/// arrayfuncs.c, `array_recv`): dimensions, flags, element type, length, lower bound, then the elements.
+/// One parameter of a statement: a PostgreSQL array of one dimension in binary form
+/// (src/backend/utils/adt/ arrayfuncs.c, `array_recv`): dimensions, flags, element type, length,
+/// lower bound, then the elements.
 ///
 /// It owns its memory, because libpq is given an address, and keeps it from batch to batch.
 @safe final class ArrayParameter {
@@ -49,14 +50,16 @@ import WeirRecord
 
     func end() {
         for index in 0..<4 {
-            unsafe memory[12 + index] = UInt8(truncatingIfNeeded: elementCount >> UInt32(24 - index * 8))
+            unsafe memory[12 + index] = UInt8(
+                truncatingIfNeeded: elementCount >> UInt32(24 - index * 8))
         }
     }
 
     private func appendWord(_ value: UInt32) {
         reserve(4)
         for index in 0..<4 {
-            unsafe memory[count + index] = UInt8(truncatingIfNeeded: value >> UInt32(24 - index * 8))
+            unsafe memory[count + index] = UInt8(
+                truncatingIfNeeded: value >> UInt32(24 - index * 8))
         }
         count += 4
     }

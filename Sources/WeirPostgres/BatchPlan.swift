@@ -3,9 +3,9 @@ import WeirRecord
 
 /// The statements of one batch and their order: waves, then tables, then shapes, then keys.
 ///
-/// Records of one key come in successive waves. Within a wave tables are written before those that refer to
-/// them and deleted from after them, and rows in the order of their keys: all gateways lock in one order.
-/// Members of a group keep the order in which they were sent, table by table.
+/// Records of one key come in successive waves. Within a wave tables are written before those that
+/// refer to them and deleted from after them, and rows in the order of their keys: all gateways
+/// lock in one order. Members of a group keep the order in which they were sent, table by table.
 struct BatchPlan {
     struct Step {
         let shape: WriteStatement.Shape
@@ -37,7 +37,8 @@ struct BatchPlan {
         items.reserveCapacity(records.count)
         for (position, record) in records.enumerated() {
             let isDelete = record.options.operation == .delete
-            let phase = isDelete ? Int32(1 << 20) - Int32(record.table.rank) : Int32(record.table.rank)
+            let phase =
+                isDelete ? Int32(1 << 20) - Int32(record.table.rank) : Int32(record.table.rank)
             items.append(
                 Item(
                     wave: waves[position], phase: phase, shape: shapes.index(of: record),
@@ -71,21 +72,24 @@ struct BatchPlan {
         Step(shape: WriteStatement.Shape(record), table: record.table, positions: positions)
     }
 
-    /// For each record, how many statements of its key come before it. Keys are told apart by their hash:
-    /// two that share one cost a wave, not an error.
+    /// For each record, how many statements of its key come before it. Keys are told apart by their
+    /// hash: two that share one cost a wave, not an error.
     private static func waves(_ batch: WriteBatch) -> [Int32] {
         var next = WaveTable(capacity: batch.records.count)
         var waves = Array(repeating: Int32(0), count: batch.records.count)
         var group = 0
         for (position, record) in batch.records.enumerated() {
-            while group < batch.groups.count && batch.groups[group].upperBound <= position { group += 1 }
+            while group < batch.groups.count && batch.groups[group].upperBound <= position {
+                group += 1
+            }
             var wave: Int32 = 0
             if group < batch.groups.count, batch.groups[group].lowerBound < position,
                 batch.groups[group].contains(position)
             {
                 // A member of a group comes with or after the member before it.
                 let before = batch.records[position - 1]
-                let isSameStep = before.table === record.table
+                let isSameStep =
+                    before.table === record.table
                     && before.options.operation == record.options.operation
                 wave = waves[position - 1] + (isSameStep ? 0 : 1)
             }
@@ -119,8 +123,8 @@ private struct ShapeList {
     }
 }
 
-/// For each key's hash the next free wave: open addressing, at most half full. The hashes are good ones, so
-/// that they need no hashing again, which was a tenth of the time of planning a batch.
+/// For each key's hash the next free wave: open addressing, at most half full. The hashes are good
+/// ones, so that they need no hashing again, which was a tenth of the time of planning a batch.
 private struct WaveTable {
     private var hashes: [UInt64]
     /// 0 where the place is free.

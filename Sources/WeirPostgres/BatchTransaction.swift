@@ -3,8 +3,8 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// One attempt to write a batch: one transaction, in one round trip where nothing has to be looked at before
-/// COMMIT. Only the command tag `COMMIT` counts as committed.
+/// One attempt to write a batch: one transaction, in one round trip where nothing has to be looked
+/// at before COMMIT. Only the command tag `COMMIT` counts as committed.
 struct BatchTransaction {
     private let batch: WriteBatch
     private let plan: BatchPlan
@@ -47,7 +47,9 @@ struct BatchTransaction {
         results = Array(repeating: RowResult(.inserted), count: batch.records.count)
     }
 
-    mutating func run(_ cache: inout StatementCache, _ parameters: inout [ArrayParameter]) -> BatchReport {
+    mutating func run(_ cache: inout StatementCache, _ parameters: inout [ArrayParameter])
+        -> BatchReport
+    {
         var report: BatchReport
         do {
             report = try attempt(&cache, &parameters)
@@ -62,8 +64,11 @@ struct BatchTransaction {
         _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) -> BatchReport {
         let isDryRun = batch.records[0].options.isDryRun
-        let looksFirst = isDryRun || plan.steps.contains { $0.table.mayDropRows }
-            || batch.groups.contains { $0.contains { batch.records[$0].options.operation != .insert } }
+        let looksFirst =
+            isDryRun || plan.steps.contains { $0.table.mayDropRows }
+            || batch.groups.contains {
+                $0.contains { batch.records[$0].options.operation != .insert }
+            }
         try session.enterPipeline()
         try session.sendExecute("weir_begin", [])
         expected.append(.begin)
@@ -95,7 +100,8 @@ struct BatchTransaction {
             return classified(trouble, &cache)
         }
         try session.exitPipeline()
-        // Nothing was looked at before COMMIT, because nothing could be amiss; if it was, be honest.
+        // Nothing was looked at before COMMIT, because nothing could be amiss; if it was, be
+        // honest.
         if !looksFirst && findFailure() != nil { return BatchReport(.unknown) }
         var report = BatchReport(.committed)
         report.results = results
@@ -207,7 +213,8 @@ struct BatchTransaction {
     }
 
     private func readSync() throws(Session.Failure) {
-        guard let result = try session.nextResult(by: deadline), result.status == PGRES_PIPELINE_SYNC
+        guard let result = try session.nextResult(by: deadline),
+            result.status == PGRES_PIPELINE_SYNC
         else { throw .lost("the server did not end the pipeline") }
     }
 
@@ -232,7 +239,8 @@ struct BatchTransaction {
     private func findFailure() -> BatchReport? {
         for (position, result) in results.enumerated() where result.effect == .notFound {
             let isMember = batch.groups.contains { $0.contains(position) }
-            let isDropped = batch.records[position].options.operation == .insert
+            let isDropped =
+                batch.records[position].options.operation == .insert
                 || batch.records[position].options.operation == .upsert
             guard isMember || isDropped else { continue }
             var report = BatchReport(.recordError(culprit: position))
@@ -241,7 +249,8 @@ struct BatchTransaction {
                 ? DatabaseError(
                     code: .triggerException, sqlstate: "",
                     message: "a trigger or rule of the table kept the row from being written")
-                : DatabaseError(code: .recordNotFound, sqlstate: "02000", message: "no row has this key")
+                : DatabaseError(
+                    code: .recordNotFound, sqlstate: "02000", message: "no row has this key")
             return report
         }
         return nil
@@ -265,12 +274,13 @@ struct BatchTransaction {
         }
         var report = BatchReport(outcome)
         report.error = DatabaseError(trouble.error)
-        report.isConnected = ErrorClass(trouble.error) != .stop && outcome != .transient(.connectionLost)
+        report.isConnected =
+            ErrorClass(trouble.error) != .stop && outcome != .transient(.connectionLost)
         return report
     }
 
-    /// The connection is gone. Without COMMIT sent, or with an error that came before the last statement's
-    /// answer, nothing is written; otherwise that is not known.
+    /// The connection is gone. Without COMMIT sent, or with an error that came before the last
+    /// statement's answer, nothing is written; otherwise that is not known.
     private func lost(_ failure: Session.Failure) -> BatchReport {
         let isCertain = !isCommitSent || (trouble != nil && completedSteps < steps.count)
         var report = BatchReport(isCertain ? .transient(.connectionLost) : .unknown)

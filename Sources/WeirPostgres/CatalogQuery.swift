@@ -91,11 +91,14 @@ struct CatalogQuery {
                 Column(
                     name: row[1] ?? "", type: columnType(schema: row[2] ?? "", name: row[3] ?? ""),
                     typeName: row[4] ?? "", isNullable: row[5] != "t", hasDefault: row[6] == "t",
-                    generation: generation(identity: row[7], computed: row[8], isSerial: row[12] == "t")))
+                    generation: generation(
+                        identity: row[7], computed: row[8], isSerial: row[12] == "t")))
         }
         return TableSchema(
-            number: number, version: CatalogVersion.next(), schemaName: name.schema, name: name.name,
-            columns: columns, primaryKey: key.sorted { $0.place < $1.place }.map(\.column), rank: rank,
+            number: number, version: CatalogVersion.next(), schemaName: name.schema,
+            name: name.name,
+            columns: columns, primaryKey: key.sorted { $0.place < $1.place }.map(\.column),
+            rank: rank,
             mayDropRows: rows[0][11] == "t", isPartitioned: rows[0][10] == "t")
     }
 
@@ -111,7 +114,8 @@ struct CatalogQuery {
     }
 
     private func columnType(schema: String, name: String) -> ColumnType {
-        let other = ColumnType.other(sqlName: quotedIdentifier(schema) + "." + quotedIdentifier(name))
+        let other = ColumnType.other(
+            sqlName: quotedIdentifier(schema) + "." + quotedIdentifier(name))
         guard schema == "pg_catalog" else { return other }
         switch name {
         case "bool": return .boolean
@@ -129,12 +133,14 @@ struct CatalogQuery {
         }
     }
 
-    /// For each table the length of the longest chain of references that starts at it. Circles end where
-    /// they were entered: no order serves them.
+    /// For each table the length of the longest chain of references that starts at it. Circles end
+    /// where they were entered: no order serves them.
     private static func ranks(_ count: Int, _ references: [[String?]]) -> [Int] {
         var ranks = Array(repeating: 0, count: count)
         let edges = references.compactMap { row -> (from: Int, to: Int)? in
-            guard let from = row[0].flatMap(Int.init), let to = row[1].flatMap(Int.init) else { return nil }
+            guard let from = row[0].flatMap(Int.init), let to = row[1].flatMap(Int.init) else {
+                return nil
+            }
             return (from, to)
         }
         for _ in 0..<count {
@@ -146,8 +152,8 @@ struct CatalogQuery {
     }
 }
 
-/// `'text'`, for the names that the operator exposes; a quote inside is doubled. Strings conform to the
-/// standard on each of our connections, so a backslash means itself.
+/// `'text'`, for the names that the operator exposes; a quote inside is doubled. Strings conform to
+/// the standard on each of our connections, so a backslash means itself.
 private func quotedLiteral(_ text: String) -> String {
     "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
 }

@@ -7,8 +7,8 @@ package struct ConnectionBudget: Sendable, Equatable {
     /// One line for the log.
     package let derivation: String
 
-    /// More than this only pays where a benchmark of the database has shown it: few busy connections beat
-    /// many half-idle ones.
+    /// More than this only pays where a benchmark of the database has shown it: few busy
+    /// connections beat many half-idle ones.
     package static let derivedMax = 8
 
     /// What the server says of itself: limits are -1 where there is none.
@@ -25,14 +25,18 @@ package struct ConnectionBudget: Sendable, Equatable {
     init(_ figures: Figures) {
         let server = figures.maxConnections - figures.reserved - figures.inUse
         let role = figures.roleLimit < 0 ? Int.max : figures.roleLimit - figures.roleInUse
-        let database = figures.databaseLimit < 0 ? Int.max : figures.databaseLimit - figures.databaseInUse
+        let database =
+            figures.databaseLimit < 0 ? Int.max : figures.databaseLimit - figures.databaseInUse
         let free = max(0, min(server, role, database))
         connections = max(1, min(Self.derivedMax, free / 2))
         func limit(_ name: String, _ limit: Int, _ inUse: Int) -> String {
-            limit < 0 ? "\(name) unlimited" : "\(name) \(limit) limit - \(inUse) in use = \(limit - inUse)"
+            limit < 0
+                ? "\(name) unlimited"
+                : "\(name) \(limit) limit - \(inUse) in use = \(limit - inUse)"
         }
         derivation =
-            "\(connections) = at least 1, at most \(Self.derivedMax), half of \(free) free; free = least of: "
+            "\(connections) = at least 1, at most \(Self.derivedMax), half of \(free) free; "
+            + "free = least of: "
             + "server \(figures.maxConnections) max_connections - \(figures.reserved) reserved - "
             + "\(figures.inUse) in use = \(server), "
             + limit("role", figures.roleLimit, figures.roleInUse) + ", "
@@ -62,7 +66,8 @@ package struct ConnectionBudget: Sendable, Equatable {
         }
         return ConnectionBudget(
             Figures(
-                maxConnections: numbers[0], reserved: numbers[1], inUse: numbers[2], roleLimit: numbers[3],
+                maxConnections: numbers[0], reserved: numbers[1], inUse: numbers[2],
+                roleLimit: numbers[3],
                 roleInUse: numbers[4], databaseLimit: numbers[5], databaseInUse: numbers[6]))
     }
 

@@ -1,8 +1,8 @@
 internal import CLibpq
 package import Weir
 
-/// How to reach the database: what the operator said, what libpq takes from its environment, and what the
-/// gateway insists on.
+/// How to reach the database: what the operator said, what libpq takes from its environment, and
+/// what the gateway insists on.
 package struct Conninfo: Sendable {
     /// A URI or `key=value` pairs; empty leaves everything to libpq's `PG*` variables.
     private let text: String
@@ -10,7 +10,9 @@ package struct Conninfo: Sendable {
 
     /// - Parameter text: must not carry a password; those come from a passfile or the environment.
     /// - Throws: `ConnectFailure` when libpq cannot read it.
-    package init(_ text: String, statementTimeout: Duration, lockTimeout: Duration) throws(ConnectFailure) {
+    package init(_ text: String, statementTimeout: Duration, lockTimeout: Duration)
+        throws(ConnectFailure)
+    {
         self.text = text
         try Self.check(text)
         // Whatever the role's or the database's defaults are: one meaning everywhere.
@@ -24,7 +26,8 @@ package struct Conninfo: Sendable {
             ("DateStyle", "ISO"),
             ("TimeZone", "UTC"),
             ("standard_conforming_strings", "on"),
-            // Every statement has one shape and arrays of any length: planning again finds nothing new.
+            // Every statement has one shape and arrays of any length: planning again finds nothing
+            // new.
             ("plan_cache_mode", "force_generic_plan"),
         ]
     }

@@ -9,9 +9,9 @@ import WeirCore
     import Darwin
 #endif
 
-/// A private PostgreSQL, made from the installed server's programs: its own folder, its own unix socket, no
-/// TCP port, and nothing of any other cluster touched. PostgreSQL refuses to run as root, so that under root
-/// it runs as the account `postgres`, or `nobody`.
+/// A private PostgreSQL, made from the installed server's programs: its own folder, its own unix
+/// socket, no TCP port, and nothing of any other cluster touched. PostgreSQL refuses to run as
+/// root, so that under root it runs as the account `postgres`, or `nobody`.
 package struct EmbeddedServer: Sendable {
     package struct Configuration: Sendable {
         /// Where the cluster is kept; made when it does not exist.
@@ -46,7 +46,8 @@ package struct EmbeddedServer: Sendable {
     /// For libpq. The folder's path has neither spaces nor quotes in it, or `start` had refused it.
     package var conninfo: String { "host=\(socketDirectory) dbname=postgres user=weir" }
 
-    /// Starts the server, creating its cluster first where there is none. Does nothing to one that runs.
+    /// Starts the server, creating its cluster first where there is none. Does nothing to one that
+    /// runs.
     package static func start(_ configuration: Configuration) async throws -> EmbeddedServer {
         guard let binaries = ServerBinaries.find() else {
             throw Failure(
@@ -55,7 +56,8 @@ package struct EmbeddedServer: Sendable {
         }
         let account = runningAccount()
         let directory = try prepare(configuration.directory, account)
-        let socketDirectory = directory.utf8.count <= 80 ? directory + "/run" : "/tmp/weir-" + stableName(directory)
+        let socketDirectory =
+            directory.utf8.count <= 80 ? directory + "/run" : "/tmp/weir-" + stableName(directory)
         try makeFolder(socketDirectory, account)
         let data = directory + "/data"
         let server = { (isOwner: Bool) in
@@ -132,7 +134,8 @@ package struct EmbeddedServer: Sendable {
         let result = try await control(arguments)
         guard result.isSuccess else {
             throw Failure(
-                description: "PostgreSQL did not start; see \(directory)/server.log: \(result.output)")
+                description:
+                    "PostgreSQL did not start; see \(directory)/server.log: \(result.output)")
         }
     }
 
@@ -171,14 +174,15 @@ package struct EmbeddedServer: Sendable {
         guard geteuid() == 0 else { return nil }
         for name in ["postgres", "nobody"] {
             if let entry = unsafe getpwnam(name) {
-                return Account(user: unsafe entry.pointee.pw_uid, group: unsafe entry.pointee.pw_gid)
+                return Account(
+                    user: unsafe entry.pointee.pw_uid, group: unsafe entry.pointee.pw_gid)
             }
         }
         return nil
     }
 
-    /// The folder as an absolute path, made and given to the account that runs the server. Under root a
-    /// folder that this account cannot reach is replaced by one under /var/tmp.
+    /// The folder as an absolute path, made and given to the account that runs the server. Under
+    /// root a folder that this account cannot reach is replaced by one under /var/tmp.
     private static func prepare(_ directory: String, _ account: Account?) throws -> String {
         var path = directory
         if !path.hasPrefix("/") {
@@ -190,7 +194,8 @@ package struct EmbeddedServer: Sendable {
         }
         if account != nil && !isReachable(path) { path = "/var/tmp/weir-" + stableName(path) }
         guard path.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x27 && $0 != 0x5C }) else {
-            throw Failure(description: "the folder's path has a space, a quote or a backslash: \(path)")
+            throw Failure(
+                description: "the folder's path has a space, a quote or a backslash: \(path)")
         }
         var parent = ""
         for part in path.split(separator: "/").dropLast() {

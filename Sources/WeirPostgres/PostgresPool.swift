@@ -4,8 +4,8 @@ package import Weir
 import WeirCore
 import WeirRecord
 
-/// The actor pool: as many writers as the connection budget says, each with its own connection, from the
-/// first attempt to reach the database until shutdown.
+/// The actor pool: as many writers as the connection budget says, each with its own connection,
+/// from the first attempt to reach the database until shutdown.
 package final class PostgresPool: Service {
     private let configuration: PostgresWriter.Configuration
     /// `nil` derives the budget from the server.
@@ -77,7 +77,8 @@ package final class PostgresPool: Service {
                     coordinator.catalogLoaded(try await writer.loadCatalog())
                 }
             } catch {
-                // Each writer tries again by itself; waiting here for all would hold up the listener.
+                // Each writer tries again by itself; waiting here for all would hold up the
+                // listener.
                 return coordinator.connectFailed(WriterID(number), error, failures: 1)
             }
         }

@@ -30,7 +30,9 @@ internal import CLibpq
 
     func bytes(_ row: Int, _ column: Int) -> [UInt8] {
         let count = Int(unsafe PQgetlength(handle, Int32(row), Int32(column)))
-        guard count > 0, let start = unsafe PQgetvalue(handle, Int32(row), Int32(column)) else { return [] }
+        guard count > 0, let start = unsafe PQgetvalue(handle, Int32(row), Int32(column)) else {
+            return []
+        }
         return unsafe start.withMemoryRebound(to: UInt8.self, capacity: count) {
             unsafe Array(UnsafeBufferPointer(start: $0, count: count))
         }
@@ -53,7 +55,8 @@ internal import CLibpq
             return unsafe String(cString: text)
         }
         return ServerError(
-            sqlstate: field(weir_diag_sqlstate()) ?? "", severity: field(weir_diag_severity()) ?? "",
+            sqlstate: field(weir_diag_sqlstate()) ?? "",
+            severity: field(weir_diag_severity()) ?? "",
             message: field(weir_diag_message()) ?? "", constraint: field(weir_diag_constraint()),
             column: field(weir_diag_column()), table: field(weir_diag_table()))
     }

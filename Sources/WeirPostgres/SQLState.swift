@@ -2,8 +2,8 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// What an error of the server means for the batch that met it. This table is the whole policy; the same
-/// one stands in docs/ERRORS.md.
+/// What an error of the server means for the batch that met it. This table is the whole policy; the
+/// same one stands in docs/ERRORS.md.
 enum ErrorClass: Equatable {
     /// One record is at fault.
     case record(ProblemCode)
@@ -19,7 +19,8 @@ enum ErrorClass: Equatable {
         if let exact = Self.exact[state] {
             self = exact
         } else if state == "23514" {
-            // Without a constraint's name it is "no partition of relation found for row": the table's.
+            // Without a constraint's name it is "no partition of relation found for row": the
+            // table's.
             self = error.constraint == nil ? .table : .record(.checkViolation)
         } else if state == "0A000" {
             let isPlanChange = error.message.contains("cached plan must not change result type")
@@ -74,7 +75,8 @@ extension DatabaseError {
         case .stop: code = .databaseUnavailable
         }
         self.init(
-            code: code, sqlstate: error.sqlstate, message: error.message, constraint: error.constraint,
+            code: code, sqlstate: error.sqlstate, message: error.message,
+            constraint: error.constraint,
             column: error.column, table: error.table)
     }
 }

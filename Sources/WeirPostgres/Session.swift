@@ -8,9 +8,9 @@ import WeirCore
     import Darwin
 #endif
 
-/// One connection to PostgreSQL, over libpq in non-blocking mode: every wait is a `poll` with a deadline.
-/// Its owner's executor lets one thread at a time touch it, which is what libpq asks for (libpq, "Behavior
-/// in Threaded Programs").
+/// One connection to PostgreSQL, over libpq in non-blocking mode: every wait is a `poll` with a
+/// deadline. Its owner's executor lets one thread at a time touch it, which is what libpq asks for
+/// (libpq, "Behavior in Threaded Programs").
 @safe final class Session {
     /// Why a call did not end well.
     enum Failure: Error {
@@ -32,7 +32,9 @@ import WeirCore
 
     // MARK: Connecting
 
-    static func connect(_ conninfo: Conninfo, by deadline: Timestamp) throws(ConnectFailure) -> Session {
+    static func connect(_ conninfo: Conninfo, by deadline: Timestamp) throws(ConnectFailure)
+        -> Session
+    {
         let parameters = conninfo.parameters
         let connection = unsafe withCStrings(parameters.map(\.0)) { keys in
             unsafe withCStrings(parameters.map(\.1)) { values in
@@ -93,17 +95,19 @@ import WeirCore
         return rows
     }
 
-    /// `weir_begin`, `weir_commit` and `weir_rollback`: parsed once, by the protocol, since SQL's own
-    /// PREPARE takes no utility statements.
+    /// `weir_begin`, `weir_commit` and `weir_rollback`: parsed once, by the protocol, since SQL's
+    /// own PREPARE takes no utility statements.
     func prepareTransactionCommands(by deadline: Timestamp) throws(Failure) {
         try enterPipeline()
-        try sendPrepare("weir_begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", parameterOIDs: [])
+        try sendPrepare(
+            "weir_begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", parameterOIDs: [])
         try sendPrepare("weir_commit", "COMMIT", parameterOIDs: [])
         try sendPrepare("weir_rollback", "ROLLBACK", parameterOIDs: [])
         try sendSync()
         try flush(by: deadline)
         for _ in 0..<3 {
-            guard let result = try nextResult(by: deadline), result.status == PGRES_COMMAND_OK else {
+            guard let result = try nextResult(by: deadline), result.status == PGRES_COMMAND_OK
+            else {
                 throw .lost(errorText)
             }
             _ = try nextResult(by: deadline)
@@ -160,7 +164,8 @@ import WeirCore
         guard unsafe PQsendFlushRequest(connection) == 1 else { throw .lost(errorText) }
     }
 
-    /// Sends everything that is buffered, reading meanwhile, so that neither side waits for the other.
+    /// Sends everything that is buffered, reading meanwhile, so that neither side waits for the
+    /// other.
     func flush(by deadline: Timestamp) throws(Failure) {
         while true {
             let left = unsafe PQflush(connection)
@@ -207,7 +212,8 @@ import WeirCore
         while true {
             let left = deadline - SystemTime().now
             guard left > .zero else { return false }
-            var descriptor = pollfd(fd: unsafe PQsocket(connection), events: Int16(events), revents: 0)
+            var descriptor = pollfd(
+                fd: unsafe PQsocket(connection), events: Int16(events), revents: 0)
             // Rounded up: a wait of less than a millisecond must not spin.
             let milliseconds = Int32(clamping: (left.count + 999_999) / 1_000_000)
             let ready = unsafe poll(&descriptor, 1, milliseconds)
@@ -222,7 +228,7 @@ private func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
 ) -> Result {
     let copies = unsafe strings.map { unsafe strdup($0) }
-    defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+    defer { unsafe copies.forEach { unsafe free($0) } }
     let pointers = unsafe copies.map { unsafe UnsafePointer<CChar>($0) } + [nil]
     return unsafe pointers.withUnsafeBufferPointer { buffer -> Result in
         guard let start = buffer.baseAddress else { preconditionFailure("never empty") }

@@ -1,7 +1,7 @@
 import WeirRecord
 
-/// The statements that one connection has prepared, by shape. The least recently used one is forgotten
-/// when there are too many; the server is told to forget it too.
+/// The statements that one connection has prepared, by shape. The least recently used one is
+/// forgotten when there are too many; the server is told to forget it too.
 struct StatementCache {
     struct Entry {
         let name: String
@@ -36,7 +36,8 @@ struct StatementCache {
         }
         nameCount += 1
         let entry = Entry(
-            name: "weir_\(nameCount)", statement: WriteStatement(shape, table: table), isPrepared: false,
+            name: "weir_\(nameCount)", statement: WriteStatement(shape, table: table),
+            isPrepared: false,
             lastUse: useCount)
         entries[shape] = entry
         return (entry, evicted)
@@ -46,7 +47,8 @@ struct StatementCache {
         entries[shape]?.isPrepared = true
     }
 
-    /// The server may have forgotten them, or they may be wrong: all are prepared anew, by new names.
+    /// The server may have forgotten them, or they may be wrong: all are prepared anew, by new
+    /// names.
     mutating func removeAll() {
         entries = [:]
     }

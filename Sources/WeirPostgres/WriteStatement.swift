@@ -2,8 +2,8 @@ import WeirRecord
 
 /// How one shape of records is written: the SQL, its parameters, and what its rows say.
 ///
-/// Values come as one array per column, and for updates `ord` counts the elements, so that a returned row
-/// names its record. Identifiers come from the catalog only.
+/// Values come as one array per column, and for updates `ord` counts the elements, so that a
+/// returned row names its record. Identifiers come from the catalog only.
 struct WriteStatement {
     /// Which statement records need: those with equal shapes share one.
     struct Shape: Hashable {
@@ -67,7 +67,8 @@ struct WriteStatement {
         let parameters = shape.kind == .delete ? table.primaryKey : present
         parameterColumns = parameters
         parameterTypes = parameters.map { table.columns[$0].type }
-        let hasKey = !table.primaryKey.isEmpty && table.primaryKey.allSatisfy { shape.columns.contains($0) }
+        let hasKey =
+            !table.primaryKey.isEmpty && table.primaryKey.allSatisfy { shape.columns.contains($0) }
         let text = StatementText(table: table, present: present, parameters: parameters)
         let row = shape.returnsRow ? "row_to_json(t.*)" : nil
         switch shape.kind {
@@ -75,7 +76,9 @@ struct WriteStatement {
             let keys = table.primaryKey.map { "t." + text.name($0) }
             returns = hasKey || keys.isEmpty ? .nothing : .keys
             leadingColumnCount = returns == .keys ? keys.count : 0
-            sql = text.insert + text.returning((returns == .keys ? keys : []) + [row].compactMap { $0 })
+            sql =
+                text.insert
+                + text.returning((returns == .keys ? keys : []) + [row].compactMap { $0 })
             isSingleRow = present.isEmpty
         case .insertIgnoring:
             // A row of the result for each record that was inserted; a key matches them, where the
@@ -83,8 +86,11 @@ struct WriteStatement {
             returns = hasKey ? .ordinals : .keys
             let keys = table.primaryKey.map { "t." + text.name($0) }
             leadingColumnCount = hasKey ? 1 : keys.count
-            sql = hasKey ? text.insertIgnoring(row: row)
-                : text.insert + " ON CONFLICT DO NOTHING" + text.returning(keys + [row].compactMap { $0 })
+            sql =
+                hasKey
+                ? text.insertIgnoring(row: row)
+                : text.insert + " ON CONFLICT DO NOTHING"
+                    + text.returning(keys + [row].compactMap { $0 })
             isSingleRow = !hasKey || present.isEmpty
         case .upsert:
             returns = .wasInserted
@@ -113,8 +119,8 @@ private struct StatementText {
 
     func name(_ column: Int) -> String { quotedIdentifier(table.columns[column].name) }
 
-    /// A parameter's element, cast where it travels as text. The cast has no length: the assignment to the
-    /// column applies that, and refuses what is too long instead of cutting it.
+    /// A parameter's element, cast where it travels as text. The cast has no length: the assignment
+    /// to the column applies that, and refuses what is too long instead of cutting it.
     private func value(_ column: Int) -> String {
         let element = "u.c\(column)"
         if case .other(let sqlName) = table.columns[column].type { return "\(element)::\(sqlName)" }
@@ -164,7 +170,8 @@ private struct StatementText {
         return "WITH u AS MATERIALIZED (SELECT * FROM \(source(ordinality: true))), i AS "
             + "(INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM u "
             + "ON CONFLICT DO NOTHING RETURNING \(keys.joined(separator: ", "))\(rowColumn)) "
-            + "SELECT u.ord\(row == nil ? "" : ", i.j") FROM i JOIN u ON \(same.joined(separator: " AND "))"
+            + "SELECT u.ord\(row == nil ? "" : ", i.j") FROM i JOIN u ON "
+            + same.joined(separator: " AND ")
     }
 
     var upsert: String {
@@ -176,12 +183,14 @@ private struct StatementText {
         return insert + " ON CONFLICT (\(key)) DO UPDATE SET \(changes.joined(separator: ", "))"
     }
 
-    /// A row that `ON CONFLICT DO UPDATE` met carries its locker in `xmax`; a new one carries nothing. Rows
-    /// of partitioned tables do not show it, so those ask whether the row was there before the statement.
+    /// A row that `ON CONFLICT DO UPDATE` met carries its locker in `xmax`; a new one carries
+    /// nothing. Rows of partitioned tables do not show it, so those ask whether the row was there
+    /// before the statement.
     var wasInserted: String {
         guard table.isPartitioned else { return "(t.xmax = 0)" }
         let same = table.primaryKey.map { "o.\(name($0)) = t.\(name($0))" }
-        return "NOT EXISTS (SELECT FROM \(table.sqlName) o WHERE \(same.joined(separator: " AND ")))"
+        return
+            "NOT EXISTS (SELECT FROM \(table.sqlName) o WHERE \(same.joined(separator: " AND ")))"
     }
 
     private var sameKey: String {

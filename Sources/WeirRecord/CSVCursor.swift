@@ -1,5 +1,5 @@
-/// A place in a CSV text (RFC 4180), moved over it row by row. A bare `NULL` is NULL, an empty field is
-/// empty text, and `"NULL"` is the word.
+/// A place in a CSV text (RFC 4180), moved over it row by row. A bare `NULL` is NULL, an empty
+/// field is empty text, and `"NULL"` is the word.
 package struct CSVCursor: Sendable {
     package struct Field: Sendable, Equatable {
         /// The text, its quotes removed; `nil` is NULL.
@@ -41,7 +41,9 @@ package struct CSVCursor: Sendable {
     }
 
     private mutating func skipNewline(_ input: Span<UInt8>) -> Bool {
-        if position < end && input[position] == 0x0D && position + 1 < end && input[position + 1] == 0x0A {
+        if position < end && input[position] == 0x0D && position + 1 < end
+            && input[position + 1] == 0x0A
+        {
             position += 2
             return true
         }
@@ -54,7 +56,9 @@ package struct CSVCursor: Sendable {
         var text: [UInt8] = []
         guard position < end && input[position] == UInt8(ascii: "\"") else {
             while position < end, input[position] != UInt8(ascii: ","), input[position] != 0x0A {
-                if input[position] == 0x0D && position + 1 < end && input[position + 1] == 0x0A { break }
+                if input[position] == 0x0D && position + 1 < end && input[position + 1] == 0x0A {
+                    break
+                }
                 text.append(input[position])
                 position += 1
             }

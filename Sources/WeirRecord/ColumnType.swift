@@ -1,5 +1,5 @@
-/// How a column's values travel to PostgreSQL: as a typed binary array where there is an encoder here, else
-/// as a text array whose elements the server casts.
+/// How a column's values travel to PostgreSQL: as a typed binary array where there is an encoder
+/// here, else as a text array whose elements the server casts.
 package enum ColumnType: Hashable, Sendable {
     case boolean
     case int2

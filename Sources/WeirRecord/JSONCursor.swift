@@ -182,7 +182,8 @@ package struct JSONCursor: Sendable {
     package mutating func literal(_ word: StaticString, _ input: Span<UInt8>) throws(Defect) {
         let count = word.utf8CodeUnitCount
         let bytes = word.description.utf8
-        guard position + count <= end, zip(position..., bytes).allSatisfy({ input[$0] == $1 }) else {
+        guard position + count <= end, zip(position..., bytes).allSatisfy({ input[$0] == $1 })
+        else {
             throw failure("expected \(word)", input)
         }
         position += count
@@ -223,7 +224,9 @@ package struct JSONCursor: Sendable {
     package mutating func takeLine(_ input: Span<UInt8>) -> Range<Int> {
         let start = position
         let found = input.extracting(start..<end).withUnsafeBufferPointer { rest -> Int? in
-            guard let first = rest.baseAddress, let newline = memchr(first, 0x0A, rest.count) else { return nil }
+            guard let first = rest.baseAddress, let newline = memchr(first, 0x0A, rest.count) else {
+                return nil
+            }
             return UnsafeRawPointer(newline) - UnsafeRawPointer(first)
         }
         position = found.map { start + $0 } ?? end
@@ -246,7 +249,8 @@ package struct JSONCursor: Sendable {
             switch byte {
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 guard depth < Self.depthMax else {
-                    throw Defect(.invalidJSON, "nested deeper than \(Self.depthMax) at byte \(position)")
+                    throw Defect(
+                        .invalidJSON, "nested deeper than \(Self.depthMax) at byte \(position)")
                 }
                 position += 1
                 depth += 1

@@ -1,7 +1,7 @@
 internal import Crypto
 
-/// A message ID as callers send it: 1 … 255 printable ASCII characters. In `Idempotency-Key` it may stand
-/// in quotes, as the IETF's draft has it, or bare.
+/// A message ID as callers send it: 1 … 255 printable ASCII characters. In `Idempotency-Key` it may
+/// stand in quotes, as the IETF's draft has it, or bare.
 package enum MessageID {
     package static let lengthMax = 255
 
@@ -16,7 +16,8 @@ package enum MessageID {
 
     package static func check(_ id: String) throws(Defect) -> String {
         let bytes = id.utf8
-        guard !bytes.isEmpty, bytes.count <= lengthMax, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
+        guard !bytes.isEmpty, bytes.count <= lengthMax,
+            bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
         else {
             throw Defect(
                 .invalidMessageID, "a message ID has 1 to \(lengthMax) printable ASCII characters")
@@ -31,7 +32,11 @@ package enum MessageID {
         id.withUTF8 { digest.update(bufferPointer: UnsafeRawBufferPointer($0)) }
         var words: (UInt64, UInt64) = (0, 0)
         for (index, byte) in digest.finalize().prefix(16).enumerated() {
-            if index < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
+            if index < 8 {
+                words.0 = words.0 << 8 | UInt64(byte)
+            } else {
+                words.1 = words.1 << 8 | UInt64(byte)
+            }
         }
         return words
     }
@@ -41,9 +46,13 @@ extension Record {
     /// A hash of table, operation and values, in the order of the columns: neither the order of the
     /// members nor white space counts.
     package var fingerprint: UInt64 {
-        var hash = UInt64(table.number) &* 31 &+ UInt64(Operation.allCases.firstIndex(of: options.operation) ?? 0)
+        var hash =
+            UInt64(table.number) &* 31
+            &+ UInt64(Operation.allCases.firstIndex(of: options.operation) ?? 0)
         forEachField { column, elements, range in
-            hash = hash &+ stableHash(elements.span, range, seed: UInt64(column) &* 0x9E37_79B9_7F4A_7C15)
+            hash =
+                hash
+                &+ stableHash(elements.span, range, seed: UInt64(column) &* 0x9E37_79B9_7F4A_7C15)
         }
         return hash
     }

@@ -1,5 +1,5 @@
-/// Every way in which the gateway says no. The raw value is the `code` of a problem document and the
-/// last part of its `type`; both are part of the published contract.
+/// Every way in which the gateway says no. The raw value is the `code` of a problem document and
+/// the last part of its `type`; both are part of the published contract.
 package enum ProblemCode: String, CaseIterable, Sendable {
     case invalidJSON = "invalid-json"
     case invalidRequest = "invalid-request"
@@ -97,8 +97,8 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     }
 }
 
-/// What is wrong with a record or a request, found before any transaction. Its text names what, where and
-/// why; it never carries a value, because texts end up in logs.
+/// What is wrong with a record or a request, found before any transaction. Its text names what,
+/// where and why; it never carries a value, because texts end up in logs.
 package struct Defect: Error, Equatable, Sendable {
     package var code: ProblemCode
     package var detail: String
@@ -106,7 +106,9 @@ package struct Defect: Error, Equatable, Sendable {
     /// What PostgreSQL would have said.
     package var sqlstate: String?
 
-    package init(_ code: ProblemCode, _ detail: String, column: String? = nil, sqlstate: String? = nil) {
+    package init(
+        _ code: ProblemCode, _ detail: String, column: String? = nil, sqlstate: String? = nil
+    ) {
         self.code = code
         self.detail = detail
         self.column = column

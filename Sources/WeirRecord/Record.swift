@@ -30,14 +30,15 @@ package struct WriteOptions: Sendable {
     }
 }
 
-/// One record, decoded: its values stand in `bytes` as PostgreSQL's binary array elements, one after the
-/// other, so that a batch copies each once into the array of its column.
+/// One record, decoded: its values stand in `bytes` as PostgreSQL's binary array elements, one
+/// after the other, so that a batch copies each once into the array of its column.
 package final class Record: Sendable {
     package let table: TableSchema
     package let options: WriteOptions
     /// The columns that the record names, its key among them.
     package let columns: ColumnSet
-    /// Fields; behind them, where the key has several columns, their array elements once more, in key order.
+    /// Fields; behind them, where the key has several columns, their array elements once more, in
+    /// key order.
     private let bytes: [UInt8]
     private let fieldsEnd: Int
     /// Where the key stands in `bytes`: the value of its one column, or the elements of all.
@@ -52,7 +53,8 @@ package final class Record: Sendable {
     package let messageID: String?
 
     init(
-        table: TableSchema, options: WriteOptions, columns: ColumnSet, bytes: [UInt8], fieldsEnd: Int,
+        table: TableSchema, options: WriteOptions, columns: ColumnSet, bytes: [UInt8],
+        fieldsEnd: Int,
         key: Range<Int>?, messageID: String?
     ) {
         self.table = table
@@ -117,7 +119,8 @@ package final class Record: Sendable {
         }
     }
 
-    /// By key, byte for byte: the same order in every gateway, so that none waits for another in a circle.
+    /// By key, byte for byte: the same order in every gateway, so that none waits for another in a
+    /// circle.
     package static func isOrderedBefore(_ left: Record, _ right: Record) -> Bool {
         if left.sortPrefix != right.sortPrefix { return left.sortPrefix < right.sortPrefix }
         return left.bytes[left.keyRange].lexicographicallyPrecedes(right.bytes[right.keyRange])

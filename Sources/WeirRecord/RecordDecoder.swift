@@ -1,11 +1,12 @@
-/// From a caller's JSON object, CSV row or key in a path to a `Record`: what is wrong with it is said
-/// here, before any transaction.
+/// From a caller's JSON object, CSV row or key in a path to a `Record`: what is wrong with it is
+/// said here, before any transaction.
 package struct RecordDecoder: Sendable {
     package let table: TableSchema
     package let options: WriteOptions
     private var columns = ColumnSet()
     private var bytes: [UInt8] = []
-    /// Where the array element of the key's first column stands in `bytes`; empty until it has come.
+    /// Where the array element of the key's first column stands in `bytes`; empty until it has
+    /// come.
     private var firstKeyElement = 0..<0
     /// The same for its other columns, in key order.
     private var otherKeyElements: [Range<Int>] = []
@@ -41,7 +42,8 @@ package struct RecordDecoder: Sendable {
             let column = try find(name, cursor, input)
             if isKey && !table.primaryKey.contains(column) {
                 throw Defect(
-                    .missingKey, "\"\(table.columns[column].name)\" is not a key column of this table",
+                    .missingKey,
+                    "\"\(table.columns[column].name)\" is not a key column of this table",
                     column: table.columns[column].name)
             }
             // Where the body may say the key again, it may say it once.
@@ -88,7 +90,8 @@ package struct RecordDecoder: Sendable {
                 .missingKey,
                 names.isEmpty
                     ? "this table has no primary key"
-                    : "the key of this table is \(names.joined(separator: ",")): \(names.count) parts, not \(parts.count)"
+                    : "the key of this table is \(names.joined(separator: ",")): "
+                        + "\(names.count) parts, not \(parts.count)"
             )
         }
         for (column, part) in zip(table.primaryKey, parts) {
@@ -101,7 +104,8 @@ package struct RecordDecoder: Sendable {
 
     /// The record, once everything has been taken.
     package mutating func finish(messageID: String? = nil) throws(Defect) -> Record {
-        let hasKey = !table.primaryKey.isEmpty && !firstKeyElement.isEmpty
+        let hasKey =
+            !table.primaryKey.isEmpty && !firstKeyElement.isEmpty
             && otherKeyElements.allSatisfy { !$0.isEmpty }
         if options.operation != .insert && !hasKey {
             let names = table.primaryKey.map { "\"\(table.columns[$0].name)\"" }
@@ -122,7 +126,8 @@ package struct RecordDecoder: Sendable {
             key = fieldsEnd..<bytes.count
         }
         return Record(
-            table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd, key: key,
+            table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd,
+            key: key,
             messageID: messageID)
     }
 
@@ -168,7 +173,8 @@ package struct RecordDecoder: Sendable {
     ) throws(Defect) {
         let keyIndex = table.primaryKey.firstIndex(of: column)
         guard columns.insert(column) else {
-            guard isKeyFixed, let keyIndex, bytes[keyElement(keyIndex)] == bytes[(start + 2)...] else {
+            guard isKeyFixed, let keyIndex, bytes[keyElement(keyIndex)] == bytes[(start + 2)...]
+            else {
                 throw repeated(table.columns[column], isKey: isKeyFixed && keyIndex != nil, place)
             }
             // The key stands in the path and, alike, in the body.
@@ -195,7 +201,8 @@ package struct RecordDecoder: Sendable {
     private func repeated(_ column: Column, isKey: Bool, _ place: StaticString) -> Defect {
         if isKey {
             return Defect(
-                .invalidValue, "key column \"\(column.name)\" is given twice, with different values",
+                .invalidValue,
+                "key column \"\(column.name)\" is given twice, with different values",
                 column: column.name)
         }
         return Defect(

@@ -46,7 +46,8 @@ package final class TableSchema: Sendable {
     package let columns: [Column]
     /// Positions in `columns`, in key order. Empty when the table has no primary key.
     package let primaryKey: [Int]
-    /// Foreign keys between exposed tables: a table's rank is higher than that of each table it refers to.
+    /// Foreign keys between exposed tables: a table's rank is higher than that of each table it
+    /// refers to.
     package let rank: Int
     /// BEFORE ROW triggers, rules or a view: a statement may write fewer rows than it was given.
     package let mayDropRows: Bool
@@ -93,7 +94,8 @@ package final class TableSchema: Sendable {
     }
 
     /// Appends `"name":value`, the value being a binary array element's bytes.
-    func appendMember(_ column: Int, _ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {
+    func appendMember(_ column: Int, _ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8])
+    {
         json += jsonNames[column]
         columns[column].type.appendJSON(bytes, range, to: &json)
     }
@@ -105,7 +107,8 @@ package final class TableSchema: Sendable {
 
 /// `"name"`, with quotes inside doubled: the only way an identifier gets into a statement.
 package func quotedIdentifier(_ name: String) -> String {
-    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+        + "\""
 }
 
 /// Finds columns by the bytes of their names: open addressing, at most half full.

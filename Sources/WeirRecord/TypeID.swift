@@ -1,9 +1,10 @@
 import Synchronization
 
-/// Mints identifiers: UUIDs of version 7 (RFC 9562, section 5.7), written as TypeIDs (specification 0.3.0):
-/// a prefix, `_`, and 26 digits of Crockford's base 32. They rise within the process.
+/// Mints identifiers: UUIDs of version 7 (RFC 9562, section 5.7), written as TypeIDs (specification
+/// 0.3.0): a prefix, `_`, and 26 digits of Crockford's base 32. They rise within the process.
 package final class IDGenerator: Sendable {
-    /// Milliseconds since 1970 and a 12-bit fraction of one, as a single count; the last one given out.
+    /// Milliseconds since 1970 and a 12-bit fraction of one, as a single count; the last one given
+    /// out.
     private let lastTick = Atomic<UInt64>(0)
     private let seed: UInt64
 
@@ -11,7 +12,8 @@ package final class IDGenerator: Sendable {
         self.seed = seed
     }
 
-    /// - Parameter unixNanoseconds: the wall clock. When it stands still or goes back, the count goes on.
+    /// - Parameter unixNanoseconds: the wall clock. When it stands still or goes back, the count
+    ///   goes on.
     package func next(unixNanoseconds: UInt64) -> UUID7 {
         let milliseconds = unixNanoseconds / 1_000_000
         // RFC 9562, section 6.2, method 3: the fraction of the millisecond stands in rand_a.

@@ -1,5 +1,5 @@
-/// From a value's JSON or text form to PostgreSQL's binary form, per column type. Each function appends an
-/// array element: a length, then as many bytes; -1 alone is NULL.
+/// From a value's JSON or text form to PostgreSQL's binary form, per column type. Each function
+/// appends an array element: a length, then as many bytes; -1 alone is NULL.
 struct ValueEncoding {
     let column: Column
 
@@ -9,7 +9,9 @@ struct ValueEncoding {
     func encode(
         _ cursor: inout JSONCursor, _ input: Span<UInt8>, to bytes: inout [UInt8]
     ) throws(Defect) {
-        guard let first = cursor.peek(input) else { throw cursor.failure("expected a value", input) }
+        guard let first = cursor.peek(input) else {
+            throw cursor.failure("expected a value", input)
+        }
         if first == UInt8(ascii: "n") {
             try cursor.literal("null", input)
             return try encodeNull(to: &bytes)
@@ -30,7 +32,8 @@ struct ValueEncoding {
             default:
                 let range = try cursor.skipValue(input)
                 // A boolean column has been dealt with; some types have a boolean text form.
-                guard case .other = column.type, first == UInt8(ascii: "t") || first == UInt8(ascii: "f")
+                guard case .other = column.type,
+                    first == UInt8(ascii: "t") || first == UInt8(ascii: "f")
                 else { throw mismatch }
                 try encodeText(input, range, to: &bytes)
             }
@@ -192,7 +195,9 @@ struct ValueEncoding {
             value = -value
         }
         let bits = Int64(byteCount * 8 - 1)
-        guard byteCount == 8 || (value >= -(1 << bits) && value < 1 << bits) else { throw outOfRange }
+        guard byteCount == 8 || (value >= -(1 << bits) && value < 1 << bits) else {
+            throw outOfRange
+        }
         bytes.appendInt32(Int32(byteCount))
         bytes.appendBigEndian(UInt64(bitPattern: value), byteCount: byteCount)
     }
@@ -230,7 +235,8 @@ struct ValueEncoding {
                 throw mismatch
             }
             for index in stride(from: range.lowerBound + 2, to: range.upperBound, by: 2) {
-                guard let high = hexDigitValue(input[index]), let low = hexDigitValue(input[index + 1])
+                guard let high = hexDigitValue(input[index]),
+                    let low = hexDigitValue(input[index + 1])
                 else { throw mismatch }
                 bytes.append(high << 4 | low)
             }
@@ -277,7 +283,8 @@ struct ValueEncoding {
 
     private var outOfRange: Defect {
         Defect(
-            .invalidValue, "the value is out of range for column \"\(column.name)\" (\(column.typeName))",
+            .invalidValue,
+            "the value is out of range for column \"\(column.name)\" (\(column.typeName))",
             column: column.name, sqlstate: "22003")
     }
 

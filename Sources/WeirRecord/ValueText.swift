@@ -1,7 +1,7 @@
 // From PostgreSQL's binary form back to JSON, for the keys in answers.
 extension ColumnType {
-    /// Appends as JSON the value whose binary form is `bytes[range]`. What travels as text becomes a string,
-    /// as it does where the database made the key.
+    /// Appends as JSON the value whose binary form is `bytes[range]`. What travels as text becomes
+    /// a string, as it does where the database made the key.
     func appendJSON(_ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {
         switch self {
         case .int2, .int4, .int8:
@@ -54,7 +54,9 @@ extension ColumnType {
     private func appendUUID(_ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {
         json.append(UInt8(ascii: "\""))
         for (index, byte) in bytes[range].enumerated() {
-            if index == 4 || index == 6 || index == 8 || index == 10 { json.append(UInt8(ascii: "-")) }
+            if index == 4 || index == 6 || index == 8 || index == 10 {
+                json.append(UInt8(ascii: "-"))
+            }
             appendHex(byte, to: &json)
         }
         json.append(UInt8(ascii: "\""))

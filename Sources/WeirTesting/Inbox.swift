@@ -3,8 +3,8 @@ package import Weir
 import WeirCore
 import WeirRecord
 
-/// A caller with a mailbox of its own. Each delivery comes out of `next` as it was made, one short line
-/// for each answer: the record's number and what became of it.
+/// A caller with a mailbox of its own. Each delivery comes out of `next` as it was made, one short
+/// line for each answer: the record's number and what became of it.
 package final class Inbox: Waiter, Mailbox {
     private struct State {
         var deliveries: [[Answer]] = []

@@ -2,8 +2,8 @@ import Synchronization
 package import Weir
 package import WeirCore
 
-/// A clock that a test moves. Timers and sleepers that have come due go off while it is moved, in the
-/// order of their times; nothing goes off by itself.
+/// A clock that a test moves. Timers and sleepers that have come due go off while it is moved, in
+/// the order of their times; nothing goes off by itself.
 package final class ManualClock: TimeSource {
     private struct Timer {
         var due = Timestamp.distantFuture

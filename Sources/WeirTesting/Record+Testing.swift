@@ -8,7 +8,8 @@ extension Record {
         _ json: String, for table: TableSchema, _ options: WriteOptions = WriteOptions(.insert),
         key: String? = nil, messageID: String? = nil
     ) throws(Defect) -> Record {
-        var decoder = RecordDecoder(table: table, options: options, expectedByteCount: json.utf8.count)
+        var decoder = RecordDecoder(
+            table: table, options: options, expectedByteCount: json.utf8.count)
         if let key { try decoder.take(key, isKey: true) }
         try decoder.take(json, isKey: false)
         return try decoder.finish(messageID: messageID)

@@ -3,8 +3,8 @@ import Synchronization
 package import Weir
 import WeirCore
 
-/// A writer whose every answer a test gives: what is asked of it comes out of `nextCall`, and it waits
-/// on its own thread until the test has called the matching reply.
+/// A writer whose every answer a test gives: what is asked of it comes out of `nextCall`, and it
+/// waits on its own thread until the test has called the matching reply.
 package actor ScriptedWriter: BatchWriter {
     package enum Call: Sendable {
         case connect

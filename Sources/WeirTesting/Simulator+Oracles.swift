@@ -83,8 +83,9 @@ extension Simulator {
         if record.entry.message != entry.message { fail("joined another message") }
         if record.entry.isExclusive || entry.isExclusive { fail("joined, and one is a dry run") }
         if record.isDenied { fail("joined a record that is answered") }
-        add(Waiter(
-            ticket: ticket, record: waiter.record, deadline: entry.deadline, isJoined: true))
+        add(
+            Waiter(
+                ticket: ticket, record: waiter.record, deadline: entry.deadline, isJoined: true))
     }
 
     private mutating func checkIsOpen() {

@@ -6,7 +6,8 @@ import Synchronization
 
 struct HealthCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "health", abstract: "Exit 0 if a gateway is ready, for probes that run a command.",
+        commandName: "health",
+        abstract: "Exit 0 if a gateway is ready, for probes that run a command.",
         discussion: """
             EXAMPLES
               weir health
@@ -20,7 +21,9 @@ struct HealthCommand: AsyncParsableCommand {
     var db = false
 
     func run() async throws {
-        guard let colon = admin.lastIndex(of: ":"), let port = Int(admin[admin.index(after: colon)...]) else {
+        guard let colon = admin.lastIndex(of: ":"),
+            let port = Int(admin[admin.index(after: colon)...])
+        else {
             throw ValidationError("--admin takes host:port")
         }
         let host = String(admin[..<colon])
@@ -35,7 +38,9 @@ struct HealthCommand: AsyncParsableCommand {
         if answer.status != 200 { throw ExitCode.failure }
     }
 
-    private func get(host: String, port: Int, path: String) async throws -> (status: Int, body: String) {
+    private func get(host: String, port: Int, path: String) async throws -> (
+        status: Int, body: String
+    ) {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.seconds(3))
             .connect(host: host, port: port) { channel in

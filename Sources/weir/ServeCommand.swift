@@ -25,8 +25,8 @@ struct ServeCommand: AsyncParsableCommand {
               weir serve --db "host=db dbname=app user=weir" --tables orders --connections 4
               PGSERVICE=app weir serve --tables orders --listen unix:/run/weir/api.sock
 
-            A password comes from PGPASSFILE or PGPASSWORD, never from a flag. SIGTERM drains: what is queued is
-            written and answered; a second one exits at once.
+            A password comes from PGPASSFILE or PGPASSWORD, never from a flag. SIGTERM drains: what
+            is queued is written and answered; a second one exits at once.
             """)
 
     @Option(help: "The database, as libpq takes it. Default: PG* variables and DATABASE_URL.")
@@ -36,7 +36,9 @@ struct ServeCommand: AsyncParsableCommand {
     var embedded = false
 
     @Argument(
-        help: "With --embedded: where the private PostgreSQL keeps its data. Default: .weir/postgres.")
+        help:
+            "With --embedded: where the private PostgreSQL keeps its data. Default: .weir/postgres."
+    )
     var directory: String?
 
     @Option(help: "Tables that may be written: name or schema.name, with commas between.")
@@ -67,7 +69,9 @@ struct ServeCommand: AsyncParsableCommand {
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level takes trace, debug, info, warning or error")
         }
-        if directory != nil && !embedded { throw ValidationError("a folder goes with --embedded only") }
+        if directory != nil && !embedded {
+            throw ValidationError("a folder goes with --embedded only")
+        }
         if embedded && db != nil { throw ValidationError("--embedded brings its own --db") }
         guard embedded || tables != nil else {
             throw ValidationError("say which tables may be written: --tables orders,customers")
@@ -92,7 +96,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func startEmbedded(_ logger: Logger) async throws -> EmbeddedServer {
         do {
-            let server = try await EmbeddedServer.start(.init(directory: directory ?? ".weir/postgres"))
+            let server = try await EmbeddedServer.start(
+                .init(directory: directory ?? ".weir/postgres"))
             if tables == nil { try server.execute(Demo.sql) }
             logger.info("private PostgreSQL running", metadata: ["conninfo": "\(server.conninfo)"])
             return server
@@ -112,10 +117,12 @@ struct ServeCommand: AsyncParsableCommand {
         let pool = PostgresPool(
             writers, connections: connections, coordinator: coordinator, logger: logger)
         let data = try await DataServer(
-            DataPlane(coordinator: coordinator, configuration: try dataConfiguration(), logger: logger),
+            DataPlane(
+                coordinator: coordinator, configuration: try dataConfiguration(), logger: logger),
             onListening: announce)
         let adminServer = AdminServer(
-            coordinator: coordinator, address: try adminAddress(), version: weirVersion, logger: logger)
+            coordinator: coordinator, address: try adminAddress(), version: weirVersion,
+            logger: logger)
 
         // Shutdown runs from the last to the first: drain, let the connections go, then the probes.
         let group = ServiceGroup(
@@ -142,7 +149,8 @@ struct ServeCommand: AsyncParsableCommand {
     /// Says how to make a first write, once one can be made.
     private func announce(_ address: String) {
         guard embedded && tables == nil else { return }
-        let target = address.hasPrefix("unix:")
+        let target =
+            address.hasPrefix("unix:")
             ? "--unix-socket \(address.dropFirst(5)) http://weir" : "http://\(address)"
         let text = """
             A first write:
@@ -171,7 +179,8 @@ struct ServeCommand: AsyncParsableCommand {
         _ conninfo: String, _ names: [TableName]
     ) throws -> PostgresWriter.Configuration {
         do {
-            let info = try Conninfo(conninfo, statementTimeout: .seconds(10), lockTimeout: .seconds(2))
+            let info = try Conninfo(
+                conninfo, statementTimeout: .seconds(10), lockTimeout: .seconds(2))
             return PostgresWriter.Configuration(conninfo: info, tables: names)
         } catch {
             complain("--db: \(error.reason)")

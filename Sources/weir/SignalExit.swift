@@ -7,8 +7,8 @@ import Synchronization
     import Darwin
 #endif
 
-/// The first SIGTERM or SIGINT drains, which the service group sees to; a second one ends the process at
-/// once. Nothing is at stake then but answers: what was committed is committed.
+/// The first SIGTERM or SIGINT drains, which the service group sees to; a second one ends the
+/// process at once. Nothing is at stake then but answers: what was committed is committed.
 final class SignalExit {
     private let sources: [any DispatchSourceSignal]
 

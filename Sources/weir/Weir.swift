@@ -7,9 +7,9 @@ struct WeirCommand: AsyncParsableCommand {
         abstract: "Batch many small writes into few PostgreSQL transactions, safely.",
         discussion: """
             EXAMPLES
-              weir serve --embedded                              try it: a private PostgreSQL, a demo table
-              weir serve --db postgres:///app --tables orders    in front of your own database
-              weir health                                        exit 0 if the gateway is ready
+              weir serve --embedded                            a private PostgreSQL, a demo table
+              weir serve --db postgres:///app --tables orders  in front of your own database
+              weir health                                      exit 0 if the gateway is ready
             """,
         version: weirVersion,
         subcommands: [ServeCommand.self, HealthCommand.self, VersionCommand.self])

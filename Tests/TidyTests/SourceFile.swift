@@ -5,6 +5,10 @@ struct SourceFile {
     /// From the repository's root, for example `Sources/Weir/Fate.swift`.
     let path: String
     let lines: [Line]
+    /// The code of all lines.
+    let code: String
+    /// Every string and comment that begins also ends.
+    let isUnderstood: Bool
 
     struct Line {
         let text: String
@@ -18,6 +22,8 @@ struct SourceFile {
         self.path = path
         var splitter = LineSplitter(text)
         lines = splitter.split()
+        isUnderstood = splitter.isUnderstood
+        code = lines.map(\.code).joined(separator: "\n")
     }
 
     /// `Weir` for `Sources/Weir/Fate.swift`.
@@ -55,6 +61,7 @@ private struct LineSplitter {
     private var text: [UInt8] = []
     private var code: [UInt8] = []
     private var comment: [UInt8] = []
+    private(set) var isUnderstood = true
 
     init(_ source: String) {
         bytes = Array(source.utf8)
@@ -73,6 +80,8 @@ private struct LineSplitter {
             }
         }
         if !text.isEmpty { endLine() }
+        if case .code(openCount: 0) = modes[0], modes.count == 1 { return lines }
+        isUnderstood = false
         return lines
     }
 
@@ -82,8 +91,10 @@ private struct LineSplitter {
             comment: String(decoding: comment, as: UTF8.self)))
         (text, code, comment) = ([], [], [])
         at += 1
-        // A string that ends with its line was none: something here was not understood.
-        if case .string(_, isMultiline: false) = modes[modes.count - 1] { modes = [.code(openCount: 0)] }
+        if case .string(_, isMultiline: false) = modes[modes.count - 1] {
+            modes = [.code(openCount: 0)]
+            isUnderstood = false
+        }
     }
 
     /// Whether `word` stands here.
@@ -109,7 +120,9 @@ private struct LineSplitter {
         }
         let hashCount = bytes[at...].prefix { $0 == UInt8(ascii: "#") }.count
         if isAt("\"", offset: hashCount) {
+            // #""""# is one quote: text in several lines begins behind the line.
             let isMultiline = isAt("\"\"\"", offset: hashCount)
+                && bytes[(at + hashCount + 3)...].first { $0 != 0x20 } == 0x0A
             modes.append(.string(hashCount: hashCount, isMultiline: isMultiline))
             code.append(UInt8(ascii: "\""))
             return take(hashCount + (isMultiline ? 3 : 1))

@@ -124,6 +124,14 @@ def _record(fields: dict[str, str]) -> dict:
     return record
 
 
+def count_gaps(records: list[dict]) -> tuple[int, int]:
+    """How many fields of the index are missing from their records, and how many are empty text."""
+    columns = DEFAULTS.keys() - {"revision", "ratio", "note", "edited_by"}
+    columns = {column for column in columns if not column.startswith("edit_")}
+    missing = sum(len(columns - record.keys()) for record in records)
+    return missing, sum(value == "" for record in records for value in record.values())
+
+
 def key_of(record: dict) -> tuple[str, ...]:
     return tuple(record[column] for column in KEY)
 

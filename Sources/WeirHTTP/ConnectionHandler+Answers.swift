@@ -1,0 +1,157 @@
+import DequeModule
+import NIOCore
+import Weir
+import WeirCore
+import WeirRecord
+
+// From the fate of records to bytes on the wire, in the order of the requests.
+extension ConnectionHandler {
+    /// An answer has come from the coordinator.
+    func receive(_ answer: Answer) {
+        guard let first = exchanges.first else { return }
+        let place = answer.exchange - first.number
+        guard exchanges.indices.contains(place) else { return }
+        let exchange = exchanges[place]
+        switch exchange.state {
+        case .record: finish(exchange, answer)
+        case .many(let many): many.receive(answer, on: self)
+        case .ready, nil: break
+        }
+    }
+
+    private func finish(_ exchange: Exchange, _ answer: Answer) {
+        let record = answer.record
+        guard case .stored(let result, let receipt) = answer.fate else {
+            if case .failed(let failure) = answer.fate { refuse(exchange, failure) }
+            return
+        }
+        loop.text.beginBody()
+        var head = exchange.head(result.effect == .inserted ? 201 : 200)
+        if exchange.preferences.isMinimal {
+            if head.status == 200 { head.status = 204 }
+        } else {
+            loop.text.appendStored(
+                result, receipt, messageID: record.messageID, minted: plane.mint(), record: record)
+        }
+        let inBatch = receipt.finishedAt - receipt.assignedAt
+        head.timing = .init(
+            queue: receipt.assignedAt - answer.admittedAt,
+            batch: Nanoseconds(inBatch.count - receipt.databaseTime.count),
+            database: receipt.databaseTime)
+        head.preferenceApplied = exchange.preferences.applied
+        complete(exchange, head)
+    }
+
+    func refuse(_ exchange: Exchange, _ failure: Failure) {
+        loop.text.beginBody()
+        loop.text.appendProblem(failure)
+        var head = exchange.head(failure.code.status)
+        head.contentType = "application/problem+json"
+        head.retryAfter = failure.retryAfter
+        complete(exchange, head)
+    }
+
+    func refuse(_ exchange: Exchange, _ routing: RouteFailure) {
+        switch routing {
+        case .notFound:
+            refuse(exchange, Failure(.notFound, "there is nothing at this path; see /openapi.json"))
+        case .malformed:
+            refuse(exchange, Failure(.invalidRequest, "the path is not percent-encoded UTF-8"))
+        case .methodNotAllowed(let allow):
+            loop.text.beginBody()
+            loop.text.appendProblem(Failure(.methodNotAllowed, "this path takes \(allow)"))
+            var head = exchange.head(405)
+            head.contentType = "application/problem+json"
+            head.allow = allow
+            complete(exchange, head)
+        }
+    }
+
+    func answer(_ exchange: Exchange, _ body: [UInt8]) {
+        loop.text.beginBody()
+        loop.text.body += body
+        complete(exchange, exchange.head(200))
+    }
+
+    /// Answers a request that cannot be read to its end. Answers that are owed come first.
+    func refuseAndClose(_ fields: RequestHead, _ failure: Failure) {
+        var fields = fields
+        fields.isKeepAlive = false
+        refuse(open(fields), failure)
+        flush()
+    }
+
+    /// The answer is complete: its body stands in `loop.text`.
+    func complete(_ exchange: Exchange, _ head: ResponseText.Head) {
+        guard let context else { return }
+        var head = head
+        if loop.isDraining { head.isKeepAlive = false }
+        let buffer = loop.text.response(
+            head, unixNanoseconds: plane.time.unixNanoseconds, allocator: context.channel.allocator)
+        exchange.state = .ready(buffer)
+        if !head.isKeepAlive { reading = .closed }
+        writeReady()
+    }
+
+    func writeHead(_ head: ResponseText.Head) {
+        guard let context else { return }
+        write(
+            loop.text.response(
+                head, unixNanoseconds: plane.time.unixNanoseconds,
+                allocator: context.channel.allocator))
+    }
+
+    /// A streamed answer has been written but for its end.
+    func completeStreamed(_ exchange: Exchange, _ end: ByteBuffer) {
+        exchange.state = .ready(end)
+        writeReady()
+    }
+
+    /// Lends the loop's memory for text.
+    func withText(_ body: (inout ResponseText) -> Void) { body(&loop.text) }
+
+    /// Whether `exchange` is the one whose answer is due: a streamed one may write.
+    func isFirst(_ exchange: Exchange) -> Bool { exchanges.first === exchange }
+
+    /// Writes what may be written, in order.
+    func writeReady() {
+        while let exchange = exchanges.first, case .ready(let buffer) = exchange.state {
+            exchanges.removeFirst()
+            write(buffer)
+            if !exchange.isKeepAlive || loop.isDraining { closeAfterWrites() }
+        }
+        if let first = exchanges.first, case .many(let many) = first.state {
+            many.becameFirst(on: self)
+        }
+        lastActivity = plane.time.now
+        resumeReading()
+    }
+
+    func write(_ buffer: ByteBuffer) {
+        context?.write(wrapOutboundOut(buffer), promise: nil)
+        hasUnflushed = true
+    }
+
+    func flush() {
+        if let first = exchanges.first, case .many(let many) = first.state {
+            many.writeGathered(on: self)
+        }
+        guard hasUnflushed, let context else { return }
+        hasUnflushed = false
+        if isClosing {
+            let channel = context.channel
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in
+                channel.close(mode: .output, promise: nil)
+            }
+        } else {
+            context.flush()
+        }
+    }
+
+    func closeAfterWrites() {
+        isClosing = true
+        reading = .closed
+        exchanges.removeAll()
+        lastActivity = plane.time.now
+    }
+}

@@ -1,0 +1,118 @@
+import NIOCore
+import NIOHTTP1
+import Weir
+import WeirCore
+import WeirRecord
+
+// From a whole request to the records it brings.
+extension ConnectionHandler {
+    func handle(_ head: HTTPRequestHead, _ fields: RequestHead, _ body: ByteBuffer) {
+        let exchange = open(fields)
+        if let defect = fields.defect { return refuse(exchange, Failure(defect)) }
+        do {
+            switch try Route(head.method, head.uri) {
+            case .insert(let table):
+                var options = WriteOptions(.insert)
+                options.onConflict = fields.preferences.onConflict ?? .error
+                try insert(exchange, fields, table, options, body)
+            case .write(let operation, let table, let key):
+                try writeOne(exchange, fields, table, WriteOptions(operation), key: key, body)
+            case .bulk:
+                try startMany(exchange, fields, .bulk, body)
+            case .tables:
+                answer(exchange, TableDescription.list(plane))
+            case .table(let name):
+                answer(exchange, TableDescription.json(try plane.table(name), plane))
+            case .openAPI:
+                answer(exchange, OpenAPI.document(version: plane.configuration.version))
+            }
+        } catch let failure as Failure {
+            refuse(exchange, failure)
+        } catch let defect as Defect {
+            refuse(exchange, Failure(defect))
+        } catch let routing as RouteFailure {
+            refuse(exchange, routing)
+        } catch {
+            preconditionFailure("only these are thrown here: \(error)")
+        }
+    }
+
+    func open(_ fields: RequestHead) -> Exchange {
+        let exchange = Exchange(number: exchangeCount, head: fields, mintedID: plane.mint())
+        exchangeCount += 1
+        exchanges.append(exchange)
+        if !fields.isKeepAlive { reading = .closed }
+        return exchange
+    }
+
+    private func insert(
+        _ exchange: Exchange, _ fields: RequestHead, _ table: String, _ options: WriteOptions,
+        _ body: ByteBuffer
+    ) throws {
+        let span = body.readableBytesUInt8Span
+        var cursor = JSONCursor(0..<span.count)
+        switch fields.mediaType {
+        case .json where cursor.peek(span) != UInt8(ascii: "["):
+            try writeOne(exchange, fields, table, options, key: nil, body)
+        case .json, .ndjson, .csv:
+            try startMany(exchange, fields, .table(try plane.table(table), options), body)
+        case .other:
+            throw unsupported
+        }
+    }
+
+    private var unsupported: Failure {
+        Failure(
+            .unsupportedMediaType,
+            "send application/json, application/x-ndjson or text/csv, in UTF-8, "
+                + "and say so in Content-Type"
+        )
+    }
+
+    /// The hot path: one record, from its bytes to the coordinator.
+    private func writeOne(
+        _ exchange: Exchange, _ fields: RequestHead, _ table: String, _ options: WriteOptions,
+        key: [[UInt8]]?, _ body: ByteBuffer
+    ) throws {
+        let schema = try plane.table(table)
+        var options = options
+        options.returnsRow = fields.preferences.returnsRow
+        options.isDryRun = fields.preferences.isDryRun
+        let span = body.readableBytesUInt8Span
+        guard span.count <= plane.configuration.recordByteCountMax else {
+            throw Failure(
+                .bodyTooLarge,
+                "the record is larger than \(plane.configuration.recordByteCountMax) bytes")
+        }
+        var decoder = RecordDecoder(table: schema, options: options, expectedByteCount: span.count)
+        if let key { try decoder.takePathKey(key) }
+        if options.operation != .delete {
+            guard fields.mediaType == .json else { throw unsupported }
+            var cursor = JSONCursor(0..<span.count)
+            try decoder.takeObject(&cursor, span)
+            try cursor.expectEnd(span)
+        }
+        let record = try decoder.finish(messageID: fields.messageID)
+        guard let waiter else { return }
+        let submission = Coordinator.Submission(
+            record: record, waiter: waiter, index: Answer.index(exchange: exchange.number, item: 0),
+            deadline: plane.deadline(fields.timeout))
+        switch plane.coordinator.submit(submission) {
+        case .success(let ticket): exchange.state = .record(ticket)
+        case .failure(let failure): refuse(exchange, failure)
+        }
+    }
+
+    private func startMany(
+        _ exchange: Exchange, _ fields: RequestHead, _ target: ManyRecords.Target,
+        _ body: ByteBuffer
+    ) throws {
+        guard fields.mediaType != .other else { throw unsupported }
+        guard let waiter, let context else { return }
+        let many = try ManyRecords(
+            exchange: exchange, fields: fields, target: target, body: body, plane: plane,
+            waiter: waiter)
+        exchange.state = .many(many)
+        many.start(on: self, eventLoop: context.eventLoop)
+    }
+}

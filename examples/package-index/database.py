@@ -1,0 +1,124 @@
+"""What PostgreSQL itself says: the rows, the connections, the deadlocks. All by psql."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+from packages import KEY
+
+HERE = Path(__file__).resolve().parent
+
+# Small enough to miss nothing that lasts, large enough to disturb nobody.
+WATCH_SECONDS = 0.1
+DIFFERENCES_MAX = 10
+
+
+class Database:
+    def __init__(self, conninfo: str, psql: str = "psql"):
+        self.conninfo = conninfo
+        self._command = [psql, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", conninfo]
+
+    def create_tables(self) -> None:
+        self.run((HERE / "schema.sql").read_text())
+
+    def run(self, sql: str) -> str:
+        answer = subprocess.run(
+            [*self._command, "-f", "-"], input=sql, capture_output=True, encoding="utf-8"
+        )
+        if answer.returncode != 0:
+            raise RuntimeError(f"psql: {answer.stderr.strip()}")
+        return answer.stdout.strip()
+
+    def rows(self, table: str) -> dict[tuple[str, ...], dict]:
+        """Every row by its key. Numbers with a point stay text, digit for digit."""
+        text = self.run(f"SELECT row_to_json(t) FROM {table} t;\n")
+        rows = (json.loads(line, parse_float=str) for line in text.split("\n") if line)
+        return {tuple(row[column] for column in KEY): row for row in rows}
+
+    def count(self, table: str) -> int:
+        return int(self.run(f"SELECT count(*) FROM {table}"))
+
+    def statistics(self) -> dict[str, int]:
+        names = ("xact_commit", "xact_rollback", "deadlocks")
+        row = self.run(
+            f"SELECT {', '.join(names)} FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return dict(zip(names, map(int, row.split("|"))))
+
+    def compare(self, table: str, expected: dict[tuple, dict]) -> "Comparison":
+        """Field by field, every row and every column that the table has."""
+        found = self.rows(table)
+        result = Comparison(table)
+        for key in expected.keys() - found.keys():
+            result.differ(f"{' '.join(key)}: missing from the table")
+        for key in found.keys() - expected.keys():
+            result.differ(f"{' '.join(key)}: in the table and nowhere else")
+        for key in expected.keys() & found.keys():
+            result.add_row(key, expected[key], found[key])
+        return result
+
+
+class Comparison:
+    """`fields` were compared; the differences are kept in words."""
+
+    def __init__(self, table: str):
+        self.table = table
+        self.rows = 0
+        self.fields = 0
+        self.empty = 0
+        self.null = 0
+        self.difference_count = 0
+        self.differences: list[str] = []
+
+    def differ(self, text: str) -> None:
+        self.difference_count += 1
+        if len(self.differences) < DIFFERENCES_MAX:
+            self.differences.append(text)
+
+    def add_row(self, key: tuple, expected: dict, found: dict) -> None:
+        self.rows += 1
+        if found.pop("loaded_at", None) is None:
+            self.differ(f"{' '.join(key)}: loaded_at did not get its default")
+        for column in expected.keys() | found.keys():
+            value = found.get(column, "no such column")
+            wanted = expected.get(column, "no such column")
+            self.fields += 1
+            self.empty += value == ""
+            self.null += value is None
+            # Of a column that several callers write, a set: one of these must have been last.
+            is_right = value in wanted if isinstance(wanted, frozenset) else value == wanted
+            if not is_right:
+                self.differ(f"{' '.join(key)}: {column} is {value!r}, should be {wanted!r}")
+
+
+class ConnectionWatch:
+    """Counts the gateway's connections in pg_stat_activity, ten times a second."""
+
+    def __init__(self, database: Database):
+        self.peak = 0
+        self._process = subprocess.Popen(
+            database._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._process.stdin.write(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weir'"
+            f" \\watch {WATCH_SECONDS}\n"
+        )
+        self._process.stdin.flush()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            if line.strip().isdigit():
+                self.peak = max(self.peak, int(line))
+
+    def __enter__(self) -> "ConnectionWatch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._thread.join()
