@@ -33,6 +33,7 @@ struct BatchTransaction {
     }
 
     private var steps: [Step] = []
+    private var preparing: Set<WriteStatement.Shape> = []
     private var expected: [Expectation] = []
     private var results: [RowResult]
     private var trouble: Trouble?
@@ -113,18 +114,17 @@ struct BatchTransaction {
     private mutating func send(
         _ step: BatchPlan.Step, _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) {
-        let (entry, evicted) = cache.entry(step.shape, step.table)
-        if let evicted {
-            try session.sendCommand("DEALLOCATE \(evicted)")
+        let entry = cache.entry(step.shape, step.table)
+        if let orphan = cache.popOrphan() {
+            try session.sendCommand("DEALLOCATE \(orphan)")
             expected.append(.deallocate)
         }
-        if !entry.isPrepared {
+        // A shape that comes in several waves is prepared in the first.
+        if !entry.isPrepared && preparing.insert(step.shape).inserted {
             try session.sendPrepare(
                 entry.name, entry.statement.sql,
                 parameterOIDs: entry.statement.parameterTypes.map(\.arrayOID))
             expected.append(.prepare(step.shape, step: steps.count))
-            // Until the server has said otherwise; a failure forgets it again.
-            cache.markPrepared(step.shape)
         }
         guard entry.statement.isSingleRow && step.positions.count > 1 else {
             return try execute(step, entry, &parameters)
@@ -169,12 +169,11 @@ struct BatchTransaction {
             }
             switch result.status {
             case PGRES_COMMAND_OK, PGRES_TUPLES_OK:
-                try read(result, expectation)
+                try read(result, expectation, &cache)
             case PGRES_PIPELINE_ABORTED:
-                if case .prepare = expectation { cache.removeAll() }
+                break
             default:
                 let error = result.error
-                if case .prepare = expectation { cache.removeAll() }
                 if trouble == nil { trouble = Trouble(error: error, step: stepIndex(expectation)) }
                 if error.isFatal || session.isBad { throw .lost(error.message) }
             }
@@ -191,11 +190,13 @@ struct BatchTransaction {
     }
 
     private mutating func read(
-        _ result: borrowing QueryResult, _ expectation: Expectation
+        _ result: borrowing QueryResult, _ expectation: Expectation, _ cache: inout StatementCache
     ) throws(Session.Failure) {
         switch expectation {
-        case .begin, .prepare, .deallocate:
+        case .begin, .deallocate:
             break
+        case .prepare(let shape, _):
+            cache.markPrepared(shape)
         case .step(let index):
             completedSteps += 1
             StepResult(statement: steps[index].statement, step: steps[index].plan)
@@ -263,10 +264,10 @@ struct BatchTransaction {
             let positions = trouble.step.map { steps[$0].plan.positions } ?? []
             outcome = .recordError(culprit: positions.count == 1 ? positions[0] : nil)
         case .transient(let reason):
-            if reason == .other { cache.removeAll() }
+            if reason == .other { forgetStatements(&cache) }
             outcome = .transient(reason)
         case .table:
-            cache.removeAll()
+            forgetStatements(&cache)
             let table = trouble.step.map { steps[$0].plan.table } ?? batch.records[0].table
             outcome = .tableFault(TableID(table.number))
         case .stop:
@@ -277,6 +278,11 @@ struct BatchTransaction {
         report.isConnected =
             ErrorClass(trouble.error) != .stop && outcome != .transient(.connectionLost)
         return report
+    }
+
+    /// The tables of this batch may have changed under their statements.
+    private func forgetStatements(_ cache: inout StatementCache) {
+        for step in plan.steps { cache.forget(step.shape) }
     }
 
     /// The connection is gone. Without COMMIT sent, or with an error that came before the last

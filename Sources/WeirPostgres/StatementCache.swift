@@ -6,6 +6,7 @@ struct StatementCache {
     struct Entry {
         let name: String
         let statement: WriteStatement
+        /// The server has said that it knows the statement.
         var isPrepared: Bool
         var lastUse: UInt64
     }
@@ -14,42 +15,48 @@ struct StatementCache {
     static let countMax = 512
 
     private var entries: [WriteStatement.Shape: Entry] = [:]
+    /// Names that the server still knows and nobody will use.
+    private var orphans: [String] = []
     private var useCount: UInt64 = 0
     private var nameCount = 0
 
-    /// The statement for `shape`, made if need be, and the name of one to be deallocated for it.
-    mutating func entry(
-        _ shape: WriteStatement.Shape, _ table: TableSchema
-    ) -> (entry: Entry, evicted: String?) {
+    /// The statement for `shape`, made if need be.
+    mutating func entry(_ shape: WriteStatement.Shape, _ table: TableSchema) -> Entry {
         useCount += 1
         if var known = entries[shape] {
             known.lastUse = useCount
             entries[shape] = known
-            return (known, nil)
+            return known
         }
-        var evicted: String?
         if entries.count >= Self.countMax,
             let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse })
         {
-            entries[oldest.key] = nil
-            if oldest.value.isPrepared { evicted = oldest.value.name }
+            forget(oldest.key)
         }
         nameCount += 1
         let entry = Entry(
             name: "weir_\(nameCount)", statement: WriteStatement(shape, table: table),
-            isPrepared: false,
-            lastUse: useCount)
+            isPrepared: false, lastUse: useCount)
         entries[shape] = entry
-        return (entry, evicted)
+        return entry
     }
 
     mutating func markPrepared(_ shape: WriteStatement.Shape) {
         entries[shape]?.isPrepared = true
     }
 
-    /// The server may have forgotten them, or they may be wrong: all are prepared anew, by new
-    /// names.
+    /// The statement may be wrong by now: it is prepared anew when it is used again.
+    mutating func forget(_ shape: WriteStatement.Shape) {
+        guard let entry = entries.removeValue(forKey: shape) else { return }
+        if entry.isPrepared { orphans.append(entry.name) }
+    }
+
+    /// The name of a statement that the server should forget.
+    mutating func popOrphan() -> String? { orphans.popLast() }
+
+    /// The connection is another one: nothing is prepared on it.
     mutating func removeAll() {
         entries = [:]
+        orphans = []
     }
 }

@@ -1,4 +1,5 @@
-/// Who may know whom. The core knows nobody; what serves knows what decides, never the other way round.
+/// Who may know whom. The core knows nobody; what serves knows what decides, never the other way
+/// round.
 enum ImportRule {
     struct Target {
         /// Targets of this package.
@@ -21,10 +22,8 @@ enum ImportRule {
 
     /// Modules that have one home each, by the beginning of their names.
     static let homes: [(prefix: String, targets: Set<String>)] = [
-        ("NIO", ["WeirHTTP", "WeirAdmin", "weir"]),
-        ("Hummingbird", ["WeirAdmin"]),
-        ("ArgumentParser", ["weir"]),
-        ("Subprocess", ["WeirPostgres", "weir"]),
+        ("NIO", ["WeirHTTP", "WeirAdmin", "weir"]), ("Hummingbird", ["WeirAdmin"]),
+        ("ArgumentParser", ["weir"]), ("Subprocess", ["WeirPostgres", "weir"]),
     ]
 
     static func check(_ file: SourceFile) -> [Violation] {
@@ -42,11 +41,15 @@ enum ImportRule {
     ) -> [Violation] {
         var reasons: [String] = []
         if targets[module] != nil || module == "CLibpq" {
-            if !target.ours.contains(module) { reasons.append("\(file.target) does not know \(module)") }
+            if !target.ours.contains(module) {
+                reasons.append("\(file.target) does not know \(module)")
+            }
         } else if let foreign = target.foreign, !foreign.contains(module) {
-            reasons.append("\(file.target) imports \(foreign.sorted().joined(separator: ", ")) only")
+            reasons.append(
+                "\(file.target) imports \(foreign.sorted().joined(separator: ", ")) only")
         }
-        for home in homes where module.hasPrefix(home.prefix) && !home.targets.contains(file.target) {
+        for home in homes where module.hasPrefix(home.prefix) && !home.targets.contains(file.target)
+        {
             reasons.append("\(module) stays in \(home.targets.sorted().joined(separator: ", "))")
         }
         return reasons.map { Rules.broken(file, number, $0) }
@@ -58,10 +61,14 @@ enum ImportRule {
         guard let at = words.firstIndex(of: "import"),
             words[..<at].allSatisfy({ $0.hasPrefix("@") || access.contains(String($0)) })
         else { return nil }
-        let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+        let kinds: Set<Substring> = [
+            "struct", "class", "enum", "protocol", "func", "var", "let", "typealias",
+        ]
         return words[(at + 1)...].first { !kinds.contains($0) }?
             .split(separator: ".").first.map(String.init)
     }
 
-    private static let access: Set<String> = ["public", "package", "internal", "fileprivate", "private"]
+    private static let access: Set<String> = [
+        "public", "package", "internal", "fileprivate", "private",
+    ]
 }

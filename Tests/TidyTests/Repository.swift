@@ -18,7 +18,8 @@ enum Repository {
         while let directory = pending.popLast() {
             let url = root.appendingPathComponent(directory)
             let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-            for name in names where (!name.hasPrefix(".") || name == ".github") && !skipped.contains(name) {
+            for name in names
+            where (!name.hasPrefix(".") || name == ".github") && !skipped.contains(name) {
                 let path = directory.isEmpty ? name : directory + "/" + name
                 let attributes = try? FileManager.default.attributesOfItem(
                     atPath: root.appendingPathComponent(path).path)
@@ -34,14 +35,16 @@ enum Repository {
 
     /// The text of a file; `nil` if it holds something else.
     static func text(_ path: String) -> String? {
-        guard let data = FileManager.default.contents(atPath: root.appendingPathComponent(path).path),
+        guard
+            let data = FileManager.default.contents(atPath: root.appendingPathComponent(path).path),
             data.count <= byteCountMax
         else { return nil }
         return String(validating: data, as: UTF8.self)
     }
 
     /// The Swift files of `Sources` and `Tests`.
-    static let swiftFiles: [SourceFile] = paths
+    static let swiftFiles: [SourceFile] =
+        paths
         .filter { $0.hasSuffix(".swift") && ($0.hasPrefix("Sources/") || $0.hasPrefix("Tests/")) }
         .compactMap { path in text(path).map { SourceFile(path: path, text: $0) } }
 

@@ -1,6 +1,7 @@
 import Testing
 
-/// Each rule on a sample that breaks it and on one that does not: a rule that cannot fail says nothing.
+/// Each rule on a sample that breaks it and on one that does not: a rule that cannot fail says
+/// nothing.
 @Suite struct RuleTests {
     private func file(_ text: String, at path: String = "Sources/Weir/Sample.swift") -> SourceFile {
         SourceFile(path: path, text: text)
@@ -9,7 +10,8 @@ import Testing
     // MARK: Lines
 
     @Test func codeAndCommentsAreToldApart() {
-        let lines = file(#"""
+        let lines = file(
+            #"""
             let a = "print(1)" // print(2)
             /* try! /* nested */ still */ let b = 1
             let c = "\(f("x", (1)))" + #"a "quoted" \n"# + "\"//\\"
@@ -17,10 +19,13 @@ import Testing
                 // no comment, "no" string
                 \(g("y"))
                 """
-            """#).lines
-        #expect(lines.map(\.code) == [
-            #"let a = "" "#, " let b = 1", #"let c = "f("", (1))" + "" + """#, #"let d = ""#, "", #"g("")"#, "\"",
-        ])
+            """#
+        ).lines
+        #expect(
+            lines.map(\.code) == [
+                #"let a = "" "#, " let b = 1", #"let c = "f("", (1))" + "" + """#, #"let d = ""#,
+                "", #"g("")"#, "\"",
+            ])
         #expect(lines[0].comment == "// print(2)")
         #expect(lines[1].comment == "/* try! /* nested */ still */")
         #expect(lines[4].comment.isEmpty)
@@ -47,11 +52,12 @@ import Testing
     @Test func aLongLineIsFound() {
         let fits = String(repeating: "é", count: Rules.columnsMax)
         #expect(Rules.longLines(file(fits)).isEmpty)
-        #expect(Rules.longLines(file("a\n\(fits)x\n")) == [
-            Violation(
-                path: "Sources/Weir/Sample.swift", line: 2,
-                reason: "\(Rules.columnsMax + 1) columns; at most \(Rules.columnsMax)"),
-        ])
+        #expect(
+            Rules.longLines(file("a\n\(fits)x\n")) == [
+                Violation(
+                    path: "Sources/Weir/Sample.swift", line: 2,
+                    reason: "\(Rules.columnsMax + 1) columns; at most \(Rules.columnsMax)")
+            ])
     }
 
     @Test func aLongFileIsFound() {
@@ -61,16 +67,19 @@ import Testing
     }
 
     @Test func aViolationNamesItsPlace() {
-        #expect(Violation(path: "a/b.swift", line: 3, reason: "why").description == "a/b.swift:3: why")
-        #expect(Violation(path: "a/b.swift", line: 0, reason: "why").description == "a/b.swift: why")
+        #expect(
+            Violation(path: "a/b.swift", line: 3, reason: "why").description == "a/b.swift:3: why")
+        #expect(
+            Violation(path: "a/b.swift", line: 0, reason: "why").description == "a/b.swift: why")
     }
 
     // MARK: Words
 
     @Test(arguments: [
-        "Task { await x() }", "Task<Void, Never> { }", "let t = Task(priority: .high) { }", "Task.detached { }",
-        "let s = AsyncStream<Int> { _ in }", "AsyncThrowingStream<Int, any Error>()", "@testable import Weir",
-        "let x = try! f()", "print(\"x\")", "debugPrint(x)", "dump(x)", "fatalError()", "f(\"\\(try! g())\")",
+        "Task { await x() }", "Task<Void, Never> { }", "let t = Task(priority: .high) { }",
+        "Task.detached { }", "let s = AsyncStream<Int> { _ in }",
+        "AsyncThrowingStream<Int, any Error>()", "@testable import Weir", "let x = try! f()",
+        "print(\"x\")", "debugPrint(x)", "dump(x)", "fatalError()", "f(\"\\(try! g())\")",
     ])
     func aBannedWordIsFound(_ code: String) {
         #expect(Rules.bannedWords(file("// why\n\(code)\n")).map(\.line) == [2])
@@ -78,8 +87,9 @@ import Testing
     }
 
     @Test(arguments: [
-        "// Task { }, AsyncStream, try! and fatalError are words here", "let x = \"print(1); Task { }\"",
-        "fingerprint(x)", "tasks.addTask { }", "func nextTask() -> WriterTask {", "Task.isCancelled", "try? f()",
+        "// Task { }, AsyncStream, try! and fatalError are words here",
+        "let x = \"print(1); Task { }\"", "fingerprint(x)", "tasks.addTask { }",
+        "func nextTask() -> WriterTask {", "Task.isCancelled", "try? f()",
         "try await Task.sleep(for: x)", "record.print", "AsyncParsableCommand",
     ])
     func aWordThatResemblesOneIsNot(_ code: String) {
@@ -117,8 +127,8 @@ import Testing
     // MARK: The core
 
     @Test(arguments: [
-        "let c = ContinuousClock()", "any Clock", "clock_gettime(CLOCK_MONOTONIC, &t)", "gettimeofday(&t, nil)",
-        "DispatchTime.now()", "Date()", "SuspendingClock().now",
+        "let c = ContinuousClock()", "any Clock", "clock_gettime(CLOCK_MONOTONIC, &t)",
+        "gettimeofday(&t, nil)", "DispatchTime.now()", "Date()", "SuspendingClock().now",
     ])
     func aClockInTheCoreIsFound(_ code: String) {
         #expect(Rules.clockReads(file(code, at: "Sources/WeirCore/Sample.swift")).count == 1)
@@ -131,13 +141,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("WeirCore", "import Foundation"), ("WeirCore", "import Synchronization"), ("WeirCore", "import WeirRecord"),
-        ("WeirRecord", "import Foundation"), ("WeirRecord", "internal import FoundationEssentials"),
-        ("WeirRecord", "import WeirCore"), ("Weir", "import WeirPostgres"), ("Weir", "package import WeirHTTP"),
+        ("WeirCore", "import Foundation"), ("WeirCore", "import Synchronization"),
+        ("WeirCore", "import WeirRecord"), ("WeirRecord", "import Foundation"),
+        ("WeirRecord", "internal import FoundationEssentials"), ("WeirRecord", "import WeirCore"),
+        ("Weir", "import WeirPostgres"), ("Weir", "package import WeirHTTP"),
         ("Weir", "import NIOCore"), ("Weir", "import CLibpq"), ("WeirHTTP", "import WeirPostgres"),
-        ("WeirHTTP", "    import CLibpq"), ("WeirHTTP", "import Hummingbird"), ("WeirPostgres", "import WeirHTTP"),
-        ("WeirPostgres", "import NIOPosix"), ("WeirAdmin", "@preconcurrency import WeirPostgres"),
-        ("WeirTesting", "import WeirPostgres"), ("weir", "import CLibpq"), ("WeirCore", "import struct Foundation.Date"),
+        ("WeirHTTP", "    import CLibpq"), ("WeirHTTP", "import Hummingbird"),
+        ("WeirPostgres", "import WeirHTTP"), ("WeirPostgres", "import NIOPosix"),
+        ("WeirAdmin", "@preconcurrency import WeirPostgres"),
+        ("WeirTesting", "import WeirPostgres"), ("weir", "import CLibpq"),
+        ("WeirCore", "import struct Foundation.Date"),
     ])
     func anImportInTheWrongDirectionIsFound(_ target: String, code: String) {
         let sample = file("// why\n\(code)\n", at: "Sources/\(target)/Sample.swift")
@@ -145,8 +158,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("WeirCore", "import DequeModule"), ("WeirRecord", "internal import Crypto"), ("Weir", "import WeirCore"),
-        ("WeirPostgres", "internal import CLibpq"), ("WeirHTTP", "import NIOCore"), ("weir", "import WeirHTTP"),
+        ("WeirCore", "import DequeModule"), ("WeirRecord", "internal import Crypto"),
+        ("Weir", "import WeirCore"), ("WeirPostgres", "internal import CLibpq"),
+        ("WeirHTTP", "import NIOCore"), ("weir", "import WeirHTTP"),
         ("WeirCore", "// import Foundation"), ("WeirCore", "let x = \"import Foundation\""),
         ("WeirCore", "func important(import: Int)"),
     ])
@@ -156,26 +170,35 @@ import Testing
 
     @Test func aTargetWithoutARuleIsFound() {
         #expect(ImportRule.check(file("", at: "Sources/WeirNew/Sample.swift")).count == 1)
-        #expect(ImportRule.check(file("import Foundation", at: "Tests/WeirCoreTests/A.swift")).isEmpty)
+        #expect(
+            ImportRule.check(file("import Foundation", at: "Tests/WeirCoreTests/A.swift")).isEmpty)
     }
 
     // MARK: Openings and names
 
-    @Test(arguments: ["struct A {}", "import X\n\nstruct A {}\n/// late", "@main\nstruct A {}", "#if x\nimport X\n#endif\nlet a = 1"])
+    @Test(arguments: [
+        "struct A {}", "import X\n\nstruct A {}\n/// late", "@main\nstruct A {}",
+        "#if x\nimport X\n#endif\nlet a = 1",
+    ])
     func aFileThatDoesNotIntroduceItselfIsFound(_ text: String) {
         #expect(Rules.opening(file(text)).count == 1)
     }
 
     @Test(arguments: [
-        "/// What A is.\nstruct A {}", "import X\n\n/// What A is.\nstruct A {}", "// Why.\nimport X\nstruct A {}",
-        "#if canImport(Glibc)\n    import Glibc\n#else\n    import Darwin\n#endif\n\n// What.\nextension A {}",
-        "@preconcurrency import X // why\npackage import Y\n/// What.\n@main struct A {}", "@_spi(X) import Y\n/// What.\nvar a: Int",
+        "/// What A is.\nstruct A {}", "import X\n\n/// What A is.\nstruct A {}",
+        "// Why.\nimport X\nstruct A {}",
+        "#if canImport(X)\n    import X\n#else\n    import Y\n#endif\n\n// What.\nextension A {}",
+        "@preconcurrency import X // why\npackage import Y\n/// What.\n@main struct A {}",
+        "@_spi(X) import Y\n/// What.\nvar a: Int",
     ])
     func aFileThatIntroducesItselfPasses(_ text: String) {
         #expect(Rules.opening(file(text)).isEmpty)
     }
 
-    @Test(arguments: ["1-a.md", "0001.md", "0001-.md", "0001-Title.md", "0001_a.md", "a-0001.md", "0001-a b.md", "00001-a.md"])
+    @Test(arguments: [
+        "1-a.md", "0001.md", "0001-.md", "0001-Title.md", "0001_a.md", "a-0001.md", "0001-a b.md",
+        "00001-a.md",
+    ])
     func aDecisionWithAnotherNameIsFound(_ name: String) {
         #expect(Rules.decisionName("docs/decisions/" + name).count == 1)
     }
@@ -183,7 +206,9 @@ import Testing
     @Test func aDecisionHasANumberOfItsOwn() {
         #expect(Rules.decisionName("docs/decisions/0001-dependencies.md").isEmpty)
         #expect(Rules.decisionName("docs/guide.md").isEmpty)
-        let paths = ["docs/decisions/0001-a.md", "docs/decisions/0001-b.md", "docs/decisions/0002-c.md"]
+        let paths = [
+            "docs/decisions/0001-a.md", "docs/decisions/0001-b.md", "docs/decisions/0002-c.md",
+        ]
         #expect(Rules.repeatedDecisionNumbers(paths).map(\.path) == ["docs/decisions/0001-b.md"])
     }
 

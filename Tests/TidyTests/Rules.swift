@@ -1,8 +1,9 @@
 import Foundation
 
-/// The rules of the house that a machine can check. Each takes a file and says where it breaks the rule.
+/// The rules of the house that a machine can check. Each takes a file and says where it breaks the
+/// rule.
 enum Rules {
-    static let columnsMax = 120
+    static let columnsMax = 100
     static let linesMax = 400
 
     // MARK: Size
@@ -16,7 +17,11 @@ enum Rules {
 
     static func longFile(_ file: SourceFile) -> [Violation] {
         file.lines.count <= linesMax
-            ? [] : [broken(file, 0, "\(file.lines.count) lines; at most \(linesMax): split it by question")]
+            ? []
+            : [
+                broken(
+                    file, 0, "\(file.lines.count) lines; at most \(linesMax): split it by question")
+            ]
     }
 
     // MARK: Words in code
@@ -30,11 +35,19 @@ enum Rules {
     }
 
     static let bans = [
-        Ban(pattern: #"\bTask\s*(<[^>]*>\s*)?[({]"#, reason: "a task is a child of some run(): no Task { }"),
-        Ban(pattern: #"\bTask\s*\.\s*(detached|immediate)\b"#, reason: "a task is a child of some run()"),
-        Ban(pattern: #"\bAsync(Throwing)?Stream\b"#, reason: "AsyncStream has no bound that refuses"),
+        Ban(
+            pattern: #"\bTask\s*(<[^>]*>\s*)?[({]"#,
+            reason: "a task is a child of some run(): no Task { }"),
+        Ban(
+            pattern: #"\bTask\s*\.\s*(detached|immediate)\b"#,
+            reason: "a task is a child of some run()"),
+        Ban(
+            pattern: #"\bAsync(Throwing)?Stream\b"#, reason: "AsyncStream has no bound that refuses"
+        ),
         Ban(pattern: #"@testable\b"#, reason: "tests see package access: no @testable"),
-        Ban(pattern: #"\btry!"#, reason: "no try!: an expected failure is a value, a bug is a precondition"),
+        Ban(
+            pattern: #"\btry!"#,
+            reason: "no try!: an expected failure is a value, a bug is a precondition"),
         Ban(
             pattern: #"\b(debugPrint|print|dump)\("#, reason: "only the command line prints",
             allowed: ["Sources/weir/"]),
@@ -43,7 +56,8 @@ enum Rules {
 
     static func bannedWords(_ file: SourceFile) -> [Violation] {
         bans.flatMap { ban in
-            ban.allowed.contains(where: file.path.hasPrefix) ? [] : matches(file, ban.pattern, ban.reason)
+            ban.allowed.contains(where: file.path.hasPrefix)
+                ? [] : matches(file, ban.pattern, ban.reason)
         }
     }
 
@@ -65,13 +79,14 @@ enum Rules {
     /// Files that may switch off the compiler's check, each with the reason why they are right.
     static let optOuts = [
         "Sources/Weir/BlockingExecutor.swift":
-            "its only state is a serial DispatchQueue, which is thread-safe but not marked so on Linux"
+            "its only state is a serial DispatchQueue, thread-safe but not marked so on Linux"
     ]
 
     static func optOuts(_ file: SourceFile) -> [Violation] {
         if optOuts[file.path] != nil { return [] }
         return matches(
-            file, optOutPattern, "a check is switched off: find another way, or list the file with its proof")
+            file, optOutPattern,
+            "a check is switched off: find another way, or list the file with its proof")
     }
 
     /// Entries of the list that have become needless.
@@ -90,7 +105,8 @@ enum Rules {
     static func clockReads(_ file: SourceFile) -> [Violation] {
         guard file.target == "WeirCore" && !file.isTest else { return [] }
         let pattern = #"\w*Clock\b|\bclock_\w+|\bgettimeofday\b|\bDispatchTime\b|\bDate\b"#
-        return matches(file, pattern, "the core does not read a clock; take the time as an argument")
+        return matches(
+            file, pattern, "the core does not read a clock; take the time as an argument")
     }
 
     // MARK: Openings
@@ -98,11 +114,17 @@ enum Rules {
     /// The first thing besides imports is a comment that says which question the file answers.
     static func opening(_ file: SourceFile) -> [Violation] {
         if file.isTest { return [] }
-        let skipped = #"^\s*(#(if|elseif|else|endif)\b|((package|internal|private|@\w+(\(\w+\))?)\s+)*import\b)"#
+        let condition = #"#(if|elseif|else|endif)\b"#
+        let importing = #"((package|internal|private|@\w+(\(\w+\))?)\s+)*import\b"#
+        let skipped = "^\\s*(\(condition)|\(importing))"
         for (number, line) in numbered(file) where !line.text.allSatisfy(\.isWhitespace) {
             if found(skipped, in: line.code) { continue }
             return line.code.allSatisfy(\.isWhitespace)
-                ? [] : [broken(file, number, "before this a comment says which question the file answers")]
+                ? []
+                : [
+                    broken(
+                        file, number, "before this a comment says which question the file answers")
+                ]
         }
         return [broken(file, 0, "says nothing")]
     }
@@ -128,7 +150,8 @@ enum Rules {
 
     /// Put together here, so that this file does not hold them.
     static let foreignWords = [
-        "/" + "work/": "a path of one machine", "issue " + "#": "say what it is, not where it was filed",
+        "/" + "work/": "a path of one machine",
+        "issue " + "#": "say what it is, not where it was filed",
     ]
 
     static func foreignWords(_ path: String, _ text: String) -> [Violation] {

@@ -86,9 +86,11 @@ private struct LineSplitter {
     }
 
     private mutating func endLine() {
-        lines.append(SourceFile.Line(
-            text: String(decoding: text, as: UTF8.self), code: String(decoding: code, as: UTF8.self),
-            comment: String(decoding: comment, as: UTF8.self)))
+        lines.append(
+            SourceFile.Line(
+                text: String(decoding: text, as: UTF8.self),
+                code: String(decoding: code, as: UTF8.self),
+                comment: String(decoding: comment, as: UTF8.self)))
         (text, code, comment) = ([], [], [])
         at += 1
         if case .string(_, isMultiline: false) = modes[modes.count - 1] {
@@ -121,7 +123,8 @@ private struct LineSplitter {
         let hashCount = bytes[at...].prefix { $0 == UInt8(ascii: "#") }.count
         if isAt("\"", offset: hashCount) {
             // #""""# is one quote: text in several lines begins behind the line.
-            let isMultiline = isAt("\"\"\"", offset: hashCount)
+            let isMultiline =
+                isAt("\"\"\"", offset: hashCount)
                 && bytes[(at + hashCount + 3)...].first { $0 != 0x20 } == 0x0A
             modes.append(.string(hashCount: hashCount, isMultiline: isMultiline))
             code.append(UInt8(ascii: "\""))
@@ -158,7 +161,11 @@ private struct LineSplitter {
     private mutating func stepInComment(_ depth: Int) {
         if isAt("*/") {
             take(2, into: \.comment)
-            if depth == 1 { modes.removeLast() } else { modes[modes.count - 1] = .blockComment(depth: depth - 1) }
+            if depth == 1 {
+                modes.removeLast()
+            } else {
+                modes[modes.count - 1] = .blockComment(depth: depth - 1)
+            }
         } else if isAt("/*") {
             modes[modes.count - 1] = .blockComment(depth: depth + 1)
             take(2, into: \.comment)

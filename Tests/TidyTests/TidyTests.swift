@@ -63,8 +63,9 @@ import Testing
     }
 
     @Test func textsNameNothingForeign() {
-        expectNone(Repository.paths.flatMap { path in
-            Repository.text(path).map { Rules.foreignWords(path, $0) } ?? []
-        })
+        expectNone(
+            Repository.paths.flatMap { path in
+                Repository.text(path).map { Rules.foreignWords(path, $0) } ?? []
+            })
     }
 }

@@ -17,32 +17,40 @@ import WeirRecord
         try rows(Array(text.utf8))
     }
 
-    @Test(arguments: [
-        ("", []), ("\n", []), ("\r\n\n\r\n", []), ("a", [["a"]]), ("a\n", [["a"]]), ("a\r\n", [["a"]]),
-        ("a,b\nc,d", [["a", "b"], ["c", "d"]]), ("a,b\r\nc,d\r\n", [["a", "b"], ["c", "d"]]),
-        ("a\n\n\nb\n", [["a"], ["b"]]), (",", [["", ""]]), (",,\n", [["", "", ""]]), ("a,", [["a", ""]]),
-        ("a,\n", [["a", ""]]), (" a , b ", [[" a ", " b "]]), ("é,𝄞", [["é", "𝄞"]]),
-        ("a\rb,c", [["a\rb", "c"]]), ("a\r", [["a\r"]]),
-    ] as [(String, [[String?]])])
+    @Test(
+        arguments: [
+            ("", []), ("\n", []), ("\r\n\n\r\n", []), ("a", [["a"]]), ("a\n", [["a"]]),
+            ("a\r\n", [["a"]]), ("a,b\nc,d", [["a", "b"], ["c", "d"]]),
+            ("a,b\r\nc,d\r\n", [["a", "b"], ["c", "d"]]), ("a\n\n\nb\n", [["a"], ["b"]]),
+            (",", [["", ""]]), (",,\n", [["", "", ""]]), ("a,", [["a", ""]]),
+            ("a,\n", [["a", ""]]),
+            (" a , b ", [[" a ", " b "]]), ("é,𝄞", [["é", "𝄞"]]), ("a\rb,c", [["a\rb", "c"]]),
+            ("a\r", [["a\r"]]),
+        ] as [(String, [[String?]])])
     func rowsAreLinesAndFieldsStandBetweenCommas(_ text: String, rows: [[String?]]) throws {
         #expect(try Self.rows(text) == rows)
     }
 
-    @Test(arguments: [
-        ("\"a\"", [["a"]]), ("\"\"", [[""]]), ("\"a,b\",c", [["a,b", "c"]]), ("\"a\nb\"\nc", [["a\nb"], ["c"]]),
-        ("\"a\r\nb\",c\r\nd,e", [["a\r\nb", "c"], ["d", "e"]]), ("\"say \"\"hi\"\"\"", [["say \"hi\""]]),
-        ("\"\"\"\"", [["\""]]), ("\"\"\"\"\"\"", [["\"\""]]), ("\"\",\"\"", [["", ""]]), ("\"\n\"", [["\n"]]),
-        ("a\"b,c", [["a\"b", "c"]]), ("a\"\",b", [["a\"\"", "b"]]), (" \"a\"", [[" \"a\""]]),
-    ] as [(String, [[String?]])])
+    @Test(
+        arguments: [
+            ("\"a\"", [["a"]]), ("\"\"", [[""]]), ("\"a,b\",c", [["a,b", "c"]]),
+            ("\"a\nb\"\nc", [["a\nb"], ["c"]]),
+            ("\"a\r\nb\",c\r\nd,e", [["a\r\nb", "c"], ["d", "e"]]),
+            ("\"say \"\"hi\"\"\"", [["say \"hi\""]]), ("\"\"\"\"", [["\""]]),
+            ("\"\"\"\"\"\"", [["\"\""]]), ("\"\",\"\"", [["", ""]]), ("\"\n\"", [["\n"]]),
+            ("a\"b,c", [["a\"b", "c"]]), ("a\"\",b", [["a\"\"", "b"]]), (" \"a\"", [[" \"a\""]]),
+        ] as [(String, [[String?]])])
     func quotesHoldCommasQuotesAndLines(_ text: String, rows: [[String?]]) throws {
         #expect(try Self.rows(text) == rows)
     }
 
-    @Test(arguments: [
-        ("NULL", [[nil]]), ("\"NULL\"", [["NULL"]]), ("NULL,\"NULL\",,\"\"", [[nil, "NULL", "", ""]]),
-        ("null,Null", [["null", "Null"]]), (" NULL,NULL ", [[" NULL", "NULL "]]), ("NULLS,ANULL", [["NULLS", "ANULL"]]),
-        ("NULL\r\nNULL\n", [[nil], [nil]]), ("\\N", [["\\N"]]),
-    ] as [(String, [[String?]])])
+    @Test(
+        arguments: [
+            ("NULL", [[nil]]), ("\"NULL\"", [["NULL"]]),
+            ("NULL,\"NULL\",,\"\"", [[nil, "NULL", "", ""]]), ("null,Null", [["null", "Null"]]),
+            (" NULL,NULL ", [[" NULL", "NULL "]]), ("NULLS,ANULL", [["NULLS", "ANULL"]]),
+            ("NULL\r\nNULL\n", [[nil], [nil]]), ("\\N", [["\\N"]]),
+        ] as [(String, [[String?]])])
     func theBareWordIsNullAndNothingElseIs(_ text: String, rows: [[String?]]) throws {
         #expect(try Self.rows(text) == rows)
     }
@@ -64,9 +72,12 @@ import WeirRecord
         #expect(found?.detail == "line 1: expected a comma after a quoted field")
     }
 
-    @Test(arguments: [[0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]] as [[UInt8]])
+    @Test(
+        arguments: [[0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]]
+            as [[UInt8]])
     func fieldsAreUTF8(_ bytes: [UInt8]) {
-        for text in [bytes, [0x22] + bytes + [0x22], Array("a,".utf8) + bytes + Array(",b\n".utf8)] {
+        for text in [bytes, [0x22] + bytes + [0x22], Array("a,".utf8) + bytes + Array(",b\n".utf8)]
+        {
             let found = #expect(throws: Defect.self) { try Self.rows(text) }
             #expect(found?.detail == "line 1: expected UTF-8")
         }
@@ -97,14 +108,18 @@ import WeirRecord
         for _ in 0..<500 {
             let table = (0..<3).map { _ in
                 (0..<4).map { _ in
-                    String((0..<Int.random(in: 0...6, using: &random)).map { _ in
-                        alphabet[Int.random(in: 0..<alphabet.count, using: &random)]
-                    })
+                    String(
+                        (0..<Int.random(in: 0...6, using: &random)).map { _ in
+                            alphabet[Int.random(in: 0..<alphabet.count, using: &random)]
+                        })
                 }
             }
             let text = table.map { row in
-                row.map { "\"" + $0.split(separator: "\"", omittingEmptySubsequences: false)
-                    .joined(separator: "\"\"") + "\"" }.joined(separator: ",")
+                row.map {
+                    "\""
+                        + $0.split(separator: "\"", omittingEmptySubsequences: false)
+                        .joined(separator: "\"\"") + "\""
+                }.joined(separator: ",")
             }.joined(separator: "\r\n")
             #expect(try Self.rows(text) == table)
         }

@@ -11,11 +11,14 @@ import WeirRecord
         414: ["uri-too-long"], 415: ["unsupported-media-type"], 431: ["headers-too-large"],
         409: ["unique-violation", "foreign-key-violation", "exclusion-violation"],
         422: [
-            "check-violation", "not-null-violation", "invalid-value", "unknown-column", "missing-key",
+            "check-violation", "not-null-violation", "invalid-value", "unknown-column",
+            "missing-key",
             "message-id-reused", "trigger-exception",
         ],
         424: ["rolled-back"],
-        503: ["overloaded", "database-unavailable", "retries-exhausted", "draining", "table-paused"],
+        503: [
+            "overloaded", "database-unavailable", "retries-exhausted", "draining", "table-paused",
+        ],
         504: ["deadline-exceeded", "outcome-unknown"],
     ]
 
@@ -24,8 +27,9 @@ import WeirRecord
         for (status, codes) in Self.published {
             for code in codes { statuses[code] = status }
         }
-        #expect(Dictionary(uniqueKeysWithValues: ProblemCode.allCases.map { ($0.rawValue, $0.status) })
-            == statuses)
+        #expect(
+            Dictionary(uniqueKeysWithValues: ProblemCode.allCases.map { ($0.rawValue, $0.status) })
+                == statuses)
     }
 
     @Test(arguments: ProblemCode.allCases)
@@ -38,18 +42,21 @@ import WeirRecord
     }
 
     /// `pg_type.dat` of PostgreSQL: element, array.
-    @Test(arguments: [
-        (ColumnType.boolean, 16, 1000), (.int2, 21, 1005), (.int4, 23, 1007), (.int8, 20, 1016),
-        (.float4, 700, 1021), (.float8, 701, 1022), (.text, 25, 1009), (.uuid, 2950, 2951),
-        (.bytea, 17, 1001), (.json, 114, 199), (.jsonb, 3802, 3807), (.other(sqlName: "x"), 25, 1009),
-    ] as [(ColumnType, UInt32, UInt32)])
+    @Test(
+        arguments: [
+            (ColumnType.boolean, 16, 1000), (.int2, 21, 1005), (.int4, 23, 1007), (.int8, 20, 1016),
+            (.float4, 700, 1021), (.float8, 701, 1022), (.text, 25, 1009), (.uuid, 2950, 2951),
+            (.bytea, 17, 1001), (.json, 114, 199), (.jsonb, 3802, 3807),
+            (.other(sqlName: "x"), 25, 1009),
+        ] as [(ColumnType, UInt32, UInt32)])
     func typesHavePostgreSQLsNumbers(_ type: ColumnType, element: UInt32, array: UInt32) {
         #expect(type.elementOID == element)
         #expect(type.arrayOID == array)
     }
 
     @Test(arguments: [
-        ("orders", #""orders""#), ("", #""""#), ("a\"b", #""a""b""#), ("\"", #""""""#), ("a.b", #""a.b""#),
+        ("orders", #""orders""#), ("", #""""#), ("a\"b", #""a""b""#), ("\"", #""""""#),
+        ("a.b", #""a.b""#),
         ("x\"; DROP TABLE y; --", #""x""; DROP TABLE y; --""#), ("é\\", #""é\""#),
     ])
     func identifiersAreQuoted(_ name: String, quoted: String) {
@@ -69,7 +76,8 @@ import WeirRecord
             mayDropRows: Bool = false, isPartitioned: Bool = false, name: String = "t"
         ) -> TableSchema {
             TableSchema(
-                number: 0, version: version, name: name, columns: [column("a", type)], primaryKey: key,
+                number: 0, version: version, name: name, columns: [column("a", type)],
+                primaryKey: key,
                 rank: rank, mayDropRows: mayDropRows, isPartitioned: isPartitioned)
         }
         let before = table()

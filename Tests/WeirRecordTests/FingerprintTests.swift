@@ -5,8 +5,10 @@ import WeirRecord
     private let reference = #"{"id":1,"qty":2,"note":"n","doc":{"a":1}}"#
 
     @Test(arguments: [
-        #"{"doc":{"a":1},"note":"n","qty":2,"id":1}"#, #" { "id" : 1 , "qty" : 2, "note":"n","doc": {"a":1}}"#,
-        #"{"id":1,"qty":2,"note":"\u006e","doc":{"a":1}}"#, #"{"id":"1","qty":"2","note":"n","doc":{"a":1}}"#,
+        #"{"doc":{"a":1},"note":"n","qty":2,"id":1}"#,
+        #" { "id" : 1 , "qty" : 2, "note":"n","doc": {"a":1}}"#,
+        #"{"id":1,"qty":2,"note":"\u006e","doc":{"a":1}}"#,
+        #"{"id":"1","qty":"2","note":"n","doc":{"a":1}}"#,
         #"{"\u0069d":1,"qty":2,"note":"n","doc":{"a":1}}"#,
     ])
     func theSamePayloadHasTheSameFingerprint(_ body: String) throws {
@@ -14,9 +16,12 @@ import WeirRecord
     }
 
     @Test(arguments: [
-        #"{"id":2,"qty":2,"note":"n","doc":{"a":1}}"#, #"{"id":1,"qty":3,"note":"n","doc":{"a":1}}"#,
-        #"{"id":2,"qty":1,"note":"n","doc":{"a":1}}"#, #"{"id":1,"qty":2,"note":"N","doc":{"a":1}}"#,
-        #"{"id":1,"qty":2,"note":null,"doc":{"a":1}}"#, #"{"id":1,"qty":2,"note":"","doc":{"a":1}}"#,
+        #"{"id":2,"qty":2,"note":"n","doc":{"a":1}}"#,
+        #"{"id":1,"qty":3,"note":"n","doc":{"a":1}}"#,
+        #"{"id":2,"qty":1,"note":"n","doc":{"a":1}}"#,
+        #"{"id":1,"qty":2,"note":"N","doc":{"a":1}}"#,
+        #"{"id":1,"qty":2,"note":null,"doc":{"a":1}}"#,
+        #"{"id":1,"qty":2,"note":"","doc":{"a":1}}"#,
         #"{"id":1,"qty":2,"doc":{"a":1}}"#, #"{"id":1,"qty":2,"note":"n","doc":{"a":2}}"#,
         #"{"id":1,"qty":2,"note":"n"}"#, #"{"id":1}"#, "{}",
     ])
@@ -42,7 +47,9 @@ import WeirRecord
     @Test func noTwoOfManyPayloadsShareOne() throws {
         var prints: Set<UInt64> = []
         for id in 0..<60 {
-            for qty in 0..<60 { prints.insert(try decode("{\"id\":\(id),\"qty\":\(qty)}").fingerprint) }
+            for qty in 0..<60 {
+                prints.insert(try decode("{\"id\":\(id),\"qty\":\(qty)}").fingerprint)
+            }
         }
         #expect(prints.count == 3_600)
     }
@@ -51,7 +58,8 @@ import WeirRecord
         let pair = TableSchema(
             number: 0, name: "t", columns: [column("a", .text), column("b", .text)], primaryKey: [])
         let prints = try [
-            #"{"a":"x","b":"y"}"#, #"{"a":"y","b":"x"}"#, #"{"a":"xy","b":""}"#, #"{"a":"","b":"xy"}"#,
+            #"{"a":"x","b":"y"}"#, #"{"a":"y","b":"x"}"#, #"{"a":"xy","b":""}"#,
+            #"{"a":"","b":"xy"}"#,
             #"{"a":"x"}"#, #"{"b":"x"}"#, #"{"a":null}"#, #"{"b":null}"#, #"{"a":"","b":""}"#, "{}",
         ].map { try decode($0, into: pair).fingerprint }
         #expect(Set(prints).count == prints.count)

@@ -20,16 +20,18 @@ import WeirRecord
 
     // MARK: TypeID
 
-    /// `valid.yml` of the specification. They hold this suite's reader, which holds the writer below.
-    @Test(arguments: [
-        ("00000000000000000000000000", 0, 0), ("00000000000000000000000001", 0, 1),
-        ("0000000000000000000000000a", 0, 10), ("0000000000000000000000000g", 0, 16),
-        ("00000000000000000000000010", 0, 32),
-        ("7zzzzzzzzzzzzzzzzzzzzzzzzz", 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF),
-        ("0123456789abcdefghjkmnpqrs", 0x0110_C853_1D09_52D8, 0xD73E_1194_E95B_5F19),
-        ("01h455vb4pex5vsknk084sn02q", 0x0189_0A5D_AC96_774B, 0xBCCE_B302_099A_8057),
-    ] as [(String, UInt64, UInt64)])
-    func theReaderKnowsTheSpecificationsVectors(_ digits: String, high: UInt64, low: UInt64) throws {
+    /// `valid.yml` of the specification. They hold this suite's reader, which holds the writer.
+    @Test(
+        arguments: [
+            ("00000000000000000000000000", 0, 0), ("00000000000000000000000001", 0, 1),
+            ("0000000000000000000000000a", 0, 10), ("0000000000000000000000000g", 0, 16),
+            ("00000000000000000000000010", 0, 32),
+            ("7zzzzzzzzzzzzzzzzzzzzzzzzz", 0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF),
+            ("0123456789abcdefghjkmnpqrs", 0x0110_C853_1D09_52D8, 0xD73E_1194_E95B_5F19),
+            ("01h455vb4pex5vsknk084sn02q", 0x0189_0A5D_AC96_774B, 0xBCCE_B302_099A_8057),
+        ] as [(String, UInt64, UInt64)])
+    func theReaderKnowsTheSpecificationsVectors(_ digits: String, high: UInt64, low: UInt64) throws
+    {
         let bits = try #require(Self.bits(of: "prefix_" + digits, prefix: "prefix"))
         #expect(bits.high == high)
         #expect(bits.low == low)
@@ -37,7 +39,8 @@ import WeirRecord
 
     @Test func aTypeIDIsAPrefixAndTwentySixDigits() throws {
         for seed in UInt64(0)..<2_000 {
-            let id = IDGenerator(seed: seed).next(unixNanoseconds: seed &* 9_876_543_210_123_457 >> 4)
+            let id = IDGenerator(seed: seed).next(
+                unixNanoseconds: seed &* 9_876_543_210_123_457 >> 4)
             let text = id.typeID("req")
             let bits = try #require(Self.bits(of: text, prefix: "req"))
             #expect(bits.high == id.high)
@@ -47,7 +50,8 @@ import WeirRecord
 
     @Test func theSpecificationsExampleComesOut() throws {
         // The seed that gives its random bits is found by going through the mix backwards.
-        let nanoseconds = 0x0189_0A5D_AC96 * 1_000_000 + (0x74B * 1_000_000 as UInt64 + 4_095) / 4_096
+        let nanoseconds =
+            0x0189_0A5D_AC96 * 1_000_000 + (0x74B * 1_000_000 as UInt64 + 4_095) / 4_096
         let tick: UInt64 = 0x0189_0A5D_AC96 << 12 | 0x74B
         let seed = Self.unmixed(0x3CCE_B302_099A_8057 << 2) &- tick &* 0x9E37_79B9_7F4A_7C15
         let id = IDGenerator(seed: seed).next(unixNanoseconds: nanoseconds)
@@ -118,7 +122,9 @@ import WeirRecord
         let ids = await withTaskGroup(of: [UUID7].self) { tasks in
             for _ in 0..<4 {
                 tasks.addTask {
-                    (0..<50_000).map { generator.next(unixNanoseconds: 1_700_000_000_000_000_000 + $0 * 50) }
+                    (0..<50_000).map {
+                        generator.next(unixNanoseconds: 1_700_000_000_000_000_000 + $0 * 50)
+                    }
                 }
             }
             return await tasks.reduce(into: []) { $0 += $1 }
@@ -139,16 +145,20 @@ import WeirRecord
     // MARK: Message IDs
 
     @Test(arguments: [
-        ("edit-7f3c-42", "edit-7f3c-42"), ("\"edit-7f3c-42\"", "edit-7f3c-42"), ("a", "a"), ("\"a\"", "a"),
-        ("a b", "a b"), ("../x", "../x"), ("'; DROP TABLE x; --", "'; DROP TABLE x; --"), ("~!{}", "~!{}"),
-        ("\"a\"b\"", "a\"b"), ("\"a", "\"a"), ("a\"", "a\""),
+        ("edit-7f3c-42", "edit-7f3c-42"), ("\"edit-7f3c-42\"", "edit-7f3c-42"), ("a", "a"),
+        ("\"a\"", "a"), ("a b", "a b"), ("../x", "../x"),
+        ("'; DROP TABLE x; --", "'; DROP TABLE x; --"), ("~!{}", "~!{}"), ("\"a\"b\"", "a\"b"),
+        ("\"a", "\"a"), ("a\"", "a\""),
     ])
     func aMessageIDStandsInQuotesOrBare(_ header: String, id: String) throws {
         #expect(try MessageID.parse(header: header) == id)
         #expect(try MessageID.check(id) == id)
     }
 
-    @Test(arguments: ["", "\"\"", "a\nb", "\n", "a\r\n", "a\u{0}b", "\u{1F}", "\u{7F}", "é", "€", "a\u{80}", "a\u{301}", "𝄞"])
+    @Test(arguments: [
+        "", "\"\"", "a\nb", "\n", "a\r\n", "a\u{0}b", "\u{1F}", "\u{7F}", "é", "€", "a\u{80}",
+        "a\u{301}", "𝄞",
+    ])
     func aMessageIDIsPrintableASCII(_ header: String) {
         let found = #expect(throws: Defect.self) { try MessageID.parse(header: header) }
         #expect(found?.code == .invalidMessageID)
@@ -175,10 +185,14 @@ import WeirRecord
     }
 
     /// FIPS 180-4's examples, the first half of each digest.
-    @Test(arguments: [
-        ("abc", 0xBA78_16BF_8F01_CFEA, 0x4141_40DE_5DAE_2223),
-        ("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 0x248D_6A61_D206_38B8, 0xE5C0_2693_0C3E_6039),
-    ] as [(String, UInt64, UInt64)])
+    @Test(
+        arguments: [
+            ("abc", 0xBA78_16BF_8F01_CFEA, 0x4141_40DE_5DAE_2223),
+            (
+                "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 0x248D_6A61_D206_38B8,
+                0xE5C0_2693_0C3E_6039
+            ),
+        ] as [(String, UInt64, UInt64)])
     func theHashIsSHA256(_ id: String, high: UInt64, low: UInt64) {
         let hash = MessageID.hash(id)
         #expect(hash.high == high)

@@ -4,27 +4,29 @@ import WeirRecord
 /// RFC 8259, strictly. What Foundation says to the same texts: `MutationTests`.
 @Suite struct JSONGrammarTests {
     @Test(arguments: [
-        "{}", "[]", " [ ] ", "null", "true", "false", "\"\"", "0", "-0", "42", "-1", "1.5", "-1.5e-7",
-        "1E+3", "1e0", "0.0", "0e1", "123456789012345678901234567890", "[1,2,3]", "[[],[],{}]",
-        "{\"a\":1}", "{\"a\":{\"b\":[{\"c\":null}]}}", "\t\r\n [ 1 ,\n2 ] \t", "{ \"a\" : 1 , \"b\" : 2 }",
-        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"", "\"\u{7F}\"", "\"é€𝄞\"", "\"\u{2028}\u{2029}\u{202E}\"",
-        "\"👩‍👩‍👧\"", "\"\\uD834\\uDD1E\"", "{\"\":0}", "{\"a\":1,\"a\":2}", "[\"\",[]]",
+        "{}", "[]", " [ ] ", "null", "true", "false", "\"\"", "0", "-0", "42", "-1", "1.5",
+        "-1.5e-7", "1E+3", "1e0", "0.0", "0e1", "123456789012345678901234567890", "[1,2,3]",
+        "[[],[],{}]", "{\"a\":1}", "{\"a\":{\"b\":[{\"c\":null}]}}", "\t\r\n [ 1 ,\n2 ] \t",
+        "{ \"a\" : 1 , \"b\" : 2 }", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"", "\"\u{7F}\"",
+        "\"é€𝄞\"", "\"\u{2028}\u{2029}\u{202E}\"", "\"👩‍👩‍👧\"", "\"\\uD834\\uDD1E\"", "{\"\":0}",
+        "{\"a\":1,\"a\":2}", "[\"\",[]]",
     ])
     func thisIsJSON(_ text: String) {
         #expect(syntaxDefect(text) == nil)
     }
 
     @Test(arguments: [
-        "", " ", "\n\t", "nul", "nulll", "NULL", "True", "tru", "truefalse", "'a'", "a", "undefined",
-        "NaN", "Infinity", "-Infinity", "+1", "01", "-01", "00", ".5", "1.", "1.e1", "1e", "1e+", "-",
-        "--1", "- 1", "0x10", "1_000", "1,000", "1 2", "0b1", "1f", "1.2.3", "e5",
-        "[", "]", "[1", "[1,", "[1,]", "[,1]", "[,]", "[1 2]", "[1}", "[1]]", "[1],", "[][]", "[1;2]",
-        "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{\"a\"}", "{a:1}",
-        "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{1:2}", "{null:1}", "{\"a\":}", "{\"a\":1]", "{\"a\":1}}",
-        "{'a':1}", "{\"a\"::1}", "{\"a\":1:2}", "{\"a\",\"b\"}", "{[]:1}",
-        "\"", "\"a", "\"a\\", "\"a\\\"", "\"\\x\"", "\"\\'\"", "\"\\u\"", "\"\\u12\"", "\"\\u123g\"",
-        "\"\\u+123\"", "\"\\U0041\"", "\"a\nb\"", "\"a\tb\"", "\"\u{0}\"", "\"\u{1F}\"", "\"a\"b",
-        "// c\n1", "/* c */ 1", "1 // c", "# c\n1", "\u{FEFF}1", "\u{A0}1", "\u{B}1", "\u{C}1", "1\u{0}",
+        "", " ", "\n\t", "nul", "nulll", "NULL", "True", "tru", "truefalse", "'a'", "a",
+        "undefined", "NaN", "Infinity", "-Infinity", "+1", "01", "-01", "00", ".5", "1.", "1.e1",
+        "1e", "1e+", "-", "--1", "- 1", "0x10", "1_000", "1,000", "1 2", "0b1", "1f", "1.2.3", "e5",
+        "[", "]", "[1", "[1,", "[1,]", "[,1]", "[,]", "[1 2]", "[1}", "[1]]", "[1],", "[][]",
+        "[1;2]", "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}",
+        "{\"a\"}", "{a:1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{1:2}", "{null:1}", "{\"a\":}",
+        "{\"a\":1]", "{\"a\":1}}", "{'a':1}", "{\"a\"::1}", "{\"a\":1:2}", "{\"a\",\"b\"}",
+        "{[]:1}", "\"", "\"a", "\"a\\", "\"a\\\"", "\"\\x\"", "\"\\'\"", "\"\\u\"", "\"\\u12\"",
+        "\"\\u123g\"", "\"\\u+123\"", "\"\\U0041\"", "\"a\nb\"", "\"a\tb\"", "\"\u{0}\"",
+        "\"\u{1F}\"", "\"a\"b", "// c\n1", "/* c */ 1", "1 // c", "# c\n1", "\u{FEFF}1", "\u{A0}1",
+        "\u{B}1", "\u{C}1", "1\u{0}",
     ])
     func thisIsNoJSON(_ text: String) {
         #expect(syntaxDefect(text)?.code == .invalidJSON)
@@ -52,7 +54,9 @@ import WeirRecord
 
     @Test func levelsThatWereClosedDoNotCount() {
         let deep = String(repeating: "[", count: 63) + String(repeating: "]", count: 63)
-        #expect(syntaxDefect("[" + Array(repeating: deep, count: 50).joined(separator: ",") + "]") == nil)
+        #expect(
+            syntaxDefect("[" + Array(repeating: deep, count: 50).joined(separator: ",") + "]")
+                == nil)
     }
 
     @Test func objectsAndArraysAreToldApartAtEveryLevel() {
@@ -72,12 +76,13 @@ import WeirRecord
     // MARK: UTF-8
 
     /// Unicode 15, table 3-7: the first and last of each row, and one past each bound.
-    @Test(arguments: [
-        [0xC2, 0x80], [0xDF, 0xBF], [0xE0, 0xA0, 0x80], [0xE1, 0x80, 0x80], [0xEC, 0xBF, 0xBF],
-        [0xED, 0x80, 0x80], [0xED, 0x9F, 0xBF], [0xEE, 0x80, 0x80], [0xEF, 0xBF, 0xBF],
-        [0xF0, 0x90, 0x80, 0x80], [0xF1, 0x80, 0x80, 0x80], [0xF3, 0xBF, 0xBF, 0xBF],
-        [0xF4, 0x8F, 0xBF, 0xBF],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xC2, 0x80], [0xDF, 0xBF], [0xE0, 0xA0, 0x80], [0xE1, 0x80, 0x80], [0xEC, 0xBF, 0xBF],
+            [0xED, 0x80, 0x80], [0xED, 0x9F, 0xBF], [0xEE, 0x80, 0x80], [0xEF, 0xBF, 0xBF],
+            [0xF0, 0x90, 0x80, 0x80], [0xF1, 0x80, 0x80, 0x80], [0xF3, 0xBF, 0xBF, 0xBF],
+            [0xF4, 0x8F, 0xBF, 0xBF],
+        ] as [[UInt8]])
     func wellFormedSequencesAreAccepted(_ sequence: [UInt8]) throws {
         #expect(String(validating: sequence, as: UTF8.self) != nil)
         #expect(syntaxDefect([0x22] + sequence + [0x22]) == nil)
@@ -85,14 +90,16 @@ import WeirRecord
         #expect(try decode(body).fields["note"] == sequence)
     }
 
-    @Test(arguments: [
-        [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x7F], [0xC2, 0xC0], [0xDF, 0x22],
-        [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF], [0xE1, 0x80], [0xE1, 0x80, 0x7F], [0xE1, 0x80, 0xC0],
-        [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF], [0xEF, 0xBF], [0xF0, 0x80, 0x80, 0x80],
-        [0xF0, 0x8F, 0xBF, 0xBF], [0xF0, 0x90, 0x80], [0xF1, 0x80, 0x80, 0x41], [0xF1, 0x80, 0x41, 0x80],
-        [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFE],
-        [0xFF], [0xC3, 0xA9, 0xA9],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x7F], [0xC2, 0xC0],
+            [0xDF, 0x22], [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF], [0xE1, 0x80], [0xE1, 0x80, 0x7F],
+            [0xE1, 0x80, 0xC0], [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF], [0xEF, 0xBF],
+            [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x8F, 0xBF, 0xBF], [0xF0, 0x90, 0x80],
+            [0xF1, 0x80, 0x80, 0x41], [0xF1, 0x80, 0x41, 0x80], [0xF4, 0x90, 0x80, 0x80],
+            [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFE], [0xFF],
+            [0xC3, 0xA9, 0xA9],
+        ] as [[UInt8]])
     func illFormedSequencesAreRefused(_ sequence: [UInt8]) {
         #expect(String(validating: sequence, as: UTF8.self) == nil)
         #expect(syntaxDefect([0x22] + sequence + [0x22])?.code == .invalidJSON)
@@ -115,8 +122,8 @@ import WeirRecord
     // MARK: Ends
 
     private static let rich = """
-        {"id": -12, "qty": 3.5e+2, "note": "é\\u00e9 \\uD834\\uDD1E \\"q\\" 𝄞", "doc": {"a": [true, false,
-        null, {}, [], [1, -0.5E-3, ""]], "\\u0062": {"c": {"d": [[[]]]}}}, "n": null}
+        {"id": -12, "qty": 3.5e+2, "note": "é\\u00e9 \\uD834\\uDD1E \\"q\\" 𝄞", "doc": {"a":
+        [true, false, null, {}, [], [1, -0.5E-3, ""]], "\\u0062": {"c": {"d": [[[]]]}}}, "n": null}
         """
 
     @Test func everyPrefixOfADocumentIsRefused() {

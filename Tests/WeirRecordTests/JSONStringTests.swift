@@ -5,7 +5,8 @@ import WeirRecord
     @Test(arguments: [
         (#""""#, ""), (#""abc""#, "abc"), (#""\"\\\/""#, "\"\\/"),
         (#""\b\f\n\r\t""#, "\u{8}\u{C}\n\r\t"), (#""\u0041\u00e9\u20AC""#, "Aé€"),
-        (#""\uD834\uDD1E""#, "𝄞"), (#""\ud800\udc00""#, "\u{10000}"), (#""\udbff\udfff""#, "\u{10FFFF}"),
+        (#""\uD834\uDD1E""#, "𝄞"), (#""\ud800\udc00""#, "\u{10000}"),
+        (#""\udbff\udfff""#, "\u{10FFFF}"),
         (#""\uD7FF\uE000""#, "\u{D7FF}\u{E000}"), (#""\uFFFF\u0001""#, "\u{FFFF}\u{1}"),
         (#""a\\u0041""#, "a\\u0041"), (#""\\\\""#, "\\\\"), (#""é\né""#, "é\né"),
         (#""\u0022\u005C""#, "\"\\"), ("\"\u{7F}\u{2028}\"", "\u{7F}\u{2028}"),
@@ -15,8 +16,8 @@ import WeirRecord
     }
 
     @Test(arguments: [
-        #""\ud800""#, #""\udbff ""#, #""\udc00""#, #""\udfff\ud800""#, #""\ud800\ud800""#, #""\ud800A""#,
-        #""\ud800\u0041""#, #""\ud800\n""#, #""x\ud83d""#, #""\ud800\\udc00""#,
+        #""\ud800""#, #""\udbff ""#, #""\udc00""#, #""\udfff\ud800""#, #""\ud800\ud800""#,
+        #""\ud800A""#, #""\ud800\u0041""#, #""\ud800\n""#, #""x\ud83d""#, #""\ud800\\udc00""#,
     ])
     func halfASurrogatePairIsNoText(_ json: String) {
         let defect = refusal(json, as: .text)
@@ -81,7 +82,8 @@ import WeirRecord
 /// What the bulk envelope reads with: names, short texts and lines.
 @Suite struct JSONTokenTests {
     @Test(arguments: [
-        (#""table""#, true), (#""tabl""#, false), (#""tables""#, false), (#""Table""#, false), (#""""#, false),
+        (#""table""#, true), (#""tabl""#, false), (#""tables""#, false), (#""Table""#, false),
+        (#""""#, false),
         // With escapes it has to be read before it can be compared.
         (#""t\u0061ble""#, false),
     ])
@@ -109,10 +111,11 @@ import WeirRecord
         #expect(throws: Defect.self) { try cursor.text(bytes.span) }
     }
 
-    @Test(arguments: [
-        ("", [""]), ("a", ["a"]), ("a\n", ["a"]), ("a\nb", ["a", "b"]), ("\n\na", ["", "", "a"]),
-        ("a\r\n\u{0}b\n", ["a\r", "\u{0}b"]),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            ("", [""]), ("a", ["a"]), ("a\n", ["a"]), ("a\nb", ["a", "b"]),
+            ("\n\na", ["", "", "a"]), ("a\r\n\u{0}b\n", ["a\r", "\u{0}b"]),
+        ] as [(String, [String])])
     func aLineEndsBeforeTheNewline(_ text: String, lines: [String]) {
         // Behind the range stands a newline that is not the text's.
         let bytes = Array(text.utf8) + [0x0A]

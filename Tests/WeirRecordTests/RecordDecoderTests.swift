@@ -4,10 +4,11 @@ import WeirRecord
 @Suite struct RecordDecoderTests {
     @Test func aRecordHoldsWhatItsObjectNames() throws {
         let record = try decode(#" { "id" : 7 , "qty" : -1 , "note" : null , "doc" : [ 1 ] } "#)
-        #expect(record.fields == [
-            "id": [0, 0, 0, 0, 0, 0, 0, 7], "qty": [0xFF, 0xFF, 0xFF, 0xFF], "note": nil,
-            "doc": [1] + Array("[ 1 ]".utf8),
-        ])
+        #expect(
+            record.fields == [
+                "id": [0, 0, 0, 0, 0, 0, 0, 7], "qty": [0xFF, 0xFF, 0xFF, 0xFF], "note": nil,
+                "doc": [1] + Array("[ 1 ]".utf8),
+            ])
         #expect(record.table === orders)
         #expect(record.options.operation == .insert)
         #expect(record.messageID == nil)
@@ -52,10 +53,11 @@ import WeirRecord
     }
 
     @Test(arguments: [
-        "", " ", "null", "42", "\"x\"", "[]", "[{}]", "{", "{\"id\"", "{\"id\":1", "{\"id\":1,", "{\"id\":1,}",
-        "{\"id\":1}}", "{\"id\":1}{", "{\"id\":1 \"qty\":2}", "{\"id\" 1}", "{id:1}", "{,}", "{\"id\":01}",
-        "{\"id\":1},", "{\"id\":1}\u{0}", "{\"id\":}", "{\"id\":1;\"qty\":2}", "{\"note\":\"a\nb\"}",
-        "{\"doc\":{\"a\":}}", "{\"doc\":NaN}", "{\"qty\":+1}", "{\"doc\":[1,]}",
+        "", " ", "null", "42", "\"x\"", "[]", "[{}]", "{", "{\"id\"", "{\"id\":1", "{\"id\":1,",
+        "{\"id\":1,}", "{\"id\":1}}", "{\"id\":1}{", "{\"id\":1 \"qty\":2}", "{\"id\" 1}", "{id:1}",
+        "{,}", "{\"id\":01}", "{\"id\":1},", "{\"id\":1}\u{0}", "{\"id\":}", "{\"id\":1;\"qty\":2}",
+        "{\"note\":\"a\nb\"}", "{\"doc\":{\"a\":}}", "{\"doc\":NaN}", "{\"qty\":+1}",
+        "{\"doc\":[1,]}",
     ])
     func aBodyThatIsNoObjectIsRefused(_ body: String) {
         #expect(defect(body)?.code == .invalidJSON)
@@ -75,9 +77,12 @@ import WeirRecord
 
     @Test func anUnknownColumnIsNamed() {
         let found = defect(#"{"id":1,"qty":1,"nope\u00e9":2}"#)
-        #expect(found == Defect(
-            .unknownColumn, "table orders has no column \"nopeé\"; it has id, qty, note, doc",
-            column: "nopeé", sqlstate: "42703"))
+        #expect(
+            found
+                == Defect(
+                    .unknownColumn,
+                    "table orders has no column \"nopeé\"; it has id, qty, note, doc",
+                    column: "nopeé", sqlstate: "42703"))
         #expect(defect(#"{"line":1,"order":"a","Qty":1}"#, in: lines)?.code == .unknownColumn)
         #expect(defect(#"{"":1}"#)?.code == .unknownColumn)
         #expect(defect(#"{"i":1}"#)?.code == .unknownColumn)
@@ -93,8 +98,8 @@ import WeirRecord
     }
 
     @Test(arguments: [
-        #"{"qty":1,"qty":1}"#, #"{"qty":1,"qty":2}"#, #"{"qty":1,"note":"","qty":1}"#, #"{"id":1,"id":1}"#,
-        #"{"qty":1,"qt\u0079":1}"#, #"{"note":null,"note":null}"#,
+        #"{"qty":1,"qty":1}"#, #"{"qty":1,"qty":2}"#, #"{"qty":1,"note":"","qty":1}"#,
+        #"{"id":1,"id":1}"#, #"{"qty":1,"qt\u0079":1}"#, #"{"note":null,"note":null}"#,
     ])
     func aColumnStandsOnceInAnObject(_ body: String) {
         #expect(defect(body)?.code == .invalidJSON)
@@ -132,15 +137,18 @@ import WeirRecord
         #expect(all.columns.hashValue == backwards.columns.hashValue)
         #expect(all.fields == backwards.fields)
         #expect(all.fields.count == count)
-        #expect(all.fields["column_\(count - 1)"]??.suffix(2) == [
-            UInt8((count - 1) >> 8), UInt8((count - 1) & 0xFF),
-        ])
+        #expect(
+            all.fields["column_\(count - 1)"]??.suffix(2) == [
+                UInt8((count - 1) >> 8), UInt8((count - 1) & 0xFF),
+            ])
         #expect(all.keyText == "{\"column_\(count - 1)\":\(count - 1)}")
         let last = try decode("{\"column_\(count - 1)\":1}", into: wide)
         #expect((0..<count).filter { last.columns.contains($0) } == [count - 1])
         #expect(!last.columns.isEmpty)
         #expect(last.columns != all.columns)
-        #expect(defect("{\"column_0\":1,\"column_\(count - 1)\":1,\"column_\(count - 1)\":1}", in: wide) != nil)
+        #expect(
+            defect("{\"column_0\":1,\"column_\(count - 1)\":1,\"column_\(count - 1)\":1}", in: wide)
+                != nil)
         #expect(defect("{\"column_\(count)\":1}", in: wide)?.code == .unknownColumn)
     }
 
@@ -150,7 +158,8 @@ import WeirRecord
         ("$1; DROP", #""$1; DROP""#), ("", #""""#), ("id", #""\u0069d""#), (" id", #"" id""#),
     ])
     func aColumnMayHaveAnyName(_ name: String, json: String) throws {
-        let table = TableSchema(number: 0, name: "t", columns: [column(name, .int4)], primaryKey: [0])
+        let table = TableSchema(
+            number: 0, name: "t", columns: [column(name, .int4)], primaryKey: [0])
         let record = try decode("{\(json):5}", into: table)
         #expect(record.fields == [name: [0, 0, 0, 5]])
         var key: [UInt8] = []
@@ -173,8 +182,11 @@ import WeirRecord
 
     // MARK: Rows
 
-    private func row(_ fields: [(Int, String?)], _ table: TableSchema = orders) throws(Defect) -> Record {
-        var decoder = RecordDecoder(table: table, options: WriteOptions(.insert), expectedByteCount: 0)
+    private func row(_ fields: [(Int, String?)], _ table: TableSchema = orders) throws(Defect)
+        -> Record
+    {
+        var decoder = RecordDecoder(
+            table: table, options: WriteOptions(.insert), expectedByteCount: 0)
         for (column, text) in fields {
             let bytes = Array((text ?? "").utf8)
             try decoder.takeText(column, bytes.span, text == nil ? nil : 0..<bytes.count)

@@ -22,8 +22,11 @@ import WeirRecord
 
     @Test(arguments: [#"{"id":43}"#, #"{"id":43,"qty":1}"#, #"{"qty":1,"id":-42}"#])
     func aBodyThatNamesAnotherKeyIsRefused(_ body: String) {
-        #expect(defect(body, .upsert, path: ["42"]) == Defect(
-            .invalidValue, "key column \"id\" is given twice, with different values", column: "id"))
+        #expect(
+            defect(body, .upsert, path: ["42"])
+                == Defect(
+                    .invalidValue, "key column \"id\" is given twice, with different values",
+                    column: "id"))
     }
 
     @Test(arguments: [#""42""#, #"42 "#, #""0042""#, #""\u00342""#])
@@ -59,13 +62,19 @@ import WeirRecord
 
     @Test(arguments: keyed)
     func whatIsNoInsertNeedsAKey(_ operation: WeirRecord.Operation) {
-        #expect(defect(#"{"qty":1}"#, operation) == Defect(.missingKey, "the key \"id\" is missing"))
-        #expect(defect(#"{"order":"a"}"#, operation, in: lines)
-            == Defect(.missingKey, "the key \"order\", \"line\" is missing"))
-        let keyless = TableSchema(number: 0, name: "log", columns: [column("x", .int4)], primaryKey: [])
-        #expect(defect(#"{"x":1}"#, operation, in: keyless)?.detail
-            == "this table has no primary key, so rows can only be inserted")
-        #expect(defect("{}", operation, in: keyless, path: ["1"])?.detail == "this table has no primary key")
+        #expect(
+            defect(#"{"qty":1}"#, operation) == Defect(.missingKey, "the key \"id\" is missing"))
+        #expect(
+            defect(#"{"order":"a"}"#, operation, in: lines)
+                == Defect(.missingKey, "the key \"order\", \"line\" is missing"))
+        let keyless = TableSchema(
+            number: 0, name: "log", columns: [column("x", .int4)], primaryKey: [])
+        #expect(
+            defect(#"{"x":1}"#, operation, in: keyless)?.detail
+                == "this table has no primary key, so rows can only be inserted")
+        #expect(
+            defect("{}", operation, in: keyless, path: ["1"])?.detail
+                == "this table has no primary key")
     }
 
     @Test func aKeyIsNeverNull() {
@@ -74,11 +83,15 @@ import WeirRecord
 
     @Test(arguments: [["1"], ["a", "1", "2"], []])
     func aPathHasOnePartForEachKeyColumn(_ path: [String]) {
-        #expect(defect("{}", .upsert, in: lines, path: path) == Defect(
-            .missingKey, "the key of this table is order,line: 2 parts, not \(path.count)"))
+        #expect(
+            defect("{}", .upsert, in: lines, path: path)
+                == Defect(
+                    .missingKey, "the key of this table is order,line: 2 parts, not \(path.count)"))
     }
 
-    @Test(arguments: ["", "abc", "1.0", "1e3", "9223372036854775808", "+1", " 1", "1,2", "%31", "'; --"])
+    @Test(arguments: [
+        "", "abc", "1.0", "1e3", "9223372036854775808", "+1", " 1", "1,2", "%31", "'; --",
+    ])
     func aPathThatIsNoKeyIsRefused(_ part: String) {
         let found = defect("{}", .upsert, path: [part])
         #expect(found?.code == .invalidValue)
@@ -88,8 +101,9 @@ import WeirRecord
     // MARK: Key JSON
 
     @Test(arguments: [
-        ("42", "42"), ("-42", "-42"), ("0", "0"), ("007", "7"), ("-007", "-7"), ("000", "0"), ("-0", "0"),
-        ("9223372036854775807", "9223372036854775807"), ("-9223372036854775808", "-9223372036854775808"),
+        ("42", "42"), ("-42", "-42"), ("0", "0"), ("007", "7"), ("-007", "-7"), ("000", "0"),
+        ("-0", "0"), ("9223372036854775807", "9223372036854775807"),
+        ("-9223372036854775808", "-9223372036854775808"),
     ])
     func anIntegerKeyIsAnsweredAsAnInteger(_ part: String, json: String) throws {
         let record = try decode("{}", .delete, path: [part])
@@ -98,13 +112,15 @@ import WeirRecord
     }
 
     @Test(arguments: [
-        (ColumnType.text, "a\"b\\é\n", #""a\"b\\é\n""#), (.text, "", #""""#), (.text, "null", #""null""#),
+        (ColumnType.text, "a\"b\\é\n", #""a\"b\\é\n""#), (.text, "", #""""#),
+        (.text, "null", #""null""#),
         (.uuid, "01890A5DAC96774BBCCEB302099A8057", #""01890a5d-ac96-774b-bcce-b302099a8057""#),
         (.bytea, "\\x00fF", #""\\x00ff""#), (.bytea, "", #""\\x""#), (.bytea, "Zm8", #""\\x666f""#),
         (.boolean, "t", "true"), (.boolean, "0", "false"), (.int2, "-32768", "-32768"),
         (.int4, "-2147483648", "-2147483648"), (.float4, "0.1", "0.1"), (.float8, ".5", "0.5"),
         (.float8, "1E300", "1e+300"), (.float8, "-5e-324", "-5e-324"), (.jsonb, " [1]", "[1]"),
-        (.json, "{\"a\": 1}", "{\"a\": 1}"), (.other(sqlName: "date"), "2026-01-02", #""2026-01-02""#),
+        (.json, "{\"a\": 1}", "{\"a\": 1}"),
+        (.other(sqlName: "date"), "2026-01-02", #""2026-01-02""#),
         (.other(sqlName: "numeric"), "1.50", #""1.50""#),
     ])
     func aKeyOfAnyTypeIsAnsweredAsJSON(_ type: ColumnType, part: String, json: String) throws {
@@ -119,7 +135,8 @@ import WeirRecord
     func aKeyThatIsNotFiniteIsAnsweredInPostgreSQLsWords(_ part: String, word: String) throws {
         for type in [ColumnType.float4, .float8] {
             let table = TableSchema(
-                number: 0, name: "t", columns: [column("k", type, nullable: false)], primaryKey: [0])
+                number: 0, name: "t", columns: [column("k", type, nullable: false)], primaryKey: [0]
+            )
             let record = try decode("{}", .delete, into: table, path: [part])
             #expect(record.keyText == "{\"k\":\"\(word)\"}")
         }
@@ -181,13 +198,15 @@ import WeirRecord
             number: 0, name: "t", columns: [column("k", .text, nullable: false)], primaryKey: [0])
         // Some differ within eight bytes, some behind them, some in their lengths alone.
         let keys = [
-            "", "a", "aa", "b", "prefix-1", "prefix-1-a", "prefix-1-b", "prefix-1-ba", "prefix-2", "ÿ", "𝄞",
+            "", "a", "aa", "b", "prefix-1", "prefix-1-a", "prefix-1-b", "prefix-1-ba", "prefix-2",
+            "ÿ", "𝄞",
         ]
         let records = try keys.map { try decode("{}", .delete, into: table, path: [$0]) }
         for (left, leftKey) in zip(records, keys) {
             for (right, rightKey) in zip(records, keys) {
-                #expect(Record.isOrderedBefore(left, right)
-                    == leftKey.utf8.lexicographicallyPrecedes(rightKey.utf8))
+                #expect(
+                    Record.isOrderedBefore(left, right)
+                        == leftKey.utf8.lexicographicallyPrecedes(rightKey.utf8))
             }
         }
     }
@@ -198,11 +217,14 @@ import WeirRecord
         }
         for (leftAt, left) in records.enumerated() {
             for (rightAt, right) in records.enumerated() {
-                let either = Record.isOrderedBefore(left, right) != Record.isOrderedBefore(right, left)
+                let either =
+                    Record.isOrderedBefore(left, right) != Record.isOrderedBefore(right, left)
                 #expect(either == (leftAt != rightAt))
             }
         }
         let sorted = records.sorted(by: Record.isOrderedBefore)
-        #expect(sorted.map(\.keyText) == records.reversed().sorted(by: Record.isOrderedBefore).map(\.keyText))
+        #expect(
+            sorted.map(\.keyText)
+                == records.reversed().sorted(by: Record.isOrderedBefore).map(\.keyText))
     }
 }

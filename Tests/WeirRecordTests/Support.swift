@@ -71,7 +71,8 @@ extension Record {
         forEachField { column, elements, range in
             let length = elements[range].prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
             let isNull = length == UInt32.max
-            precondition(isNull ? range.count == 4 : range.count == 4 + Int(length), "a length lies")
+            precondition(
+                isNull ? range.count == 4 : range.count == 4 + Int(length), "a length lies")
             fields[table.columns[column].name] = .some(
                 isNull ? nil : Array(elements[range].dropFirst(4)))
         }
@@ -89,11 +90,13 @@ extension Record {
 // MARK: One value
 
 private func table(of type: ColumnType, nullable: Bool) -> TableSchema {
-    TableSchema(number: 0, name: "t", columns: [column("c", type, nullable: nullable)], primaryKey: [])
+    TableSchema(
+        number: 0, name: "t", columns: [column("c", type, nullable: nullable)], primaryKey: [])
 }
 
 /// What a JSON value becomes in a column of this type, its length left out; `nil` is NULL.
-func encoded(_ json: String, as type: ColumnType, nullable: Bool = true) throws(Defect) -> [UInt8]? {
+func encoded(_ json: String, as type: ColumnType, nullable: Bool = true) throws(Defect) -> [UInt8]?
+{
     try decode("{\"c\":\(json)}", into: table(of: type, nullable: nullable)).fields["c"] ?? nil
 }
 

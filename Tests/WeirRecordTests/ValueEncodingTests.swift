@@ -96,7 +96,8 @@ import WeirRecord
     // MARK: UUID
 
     private static let uuid: [UInt8] = [
-        0x01, 0x89, 0x0A, 0x5D, 0xAC, 0x96, 0x77, 0x4B, 0xBC, 0xCE, 0xB3, 0x02, 0x09, 0x9A, 0x80, 0x57,
+        0x01, 0x89, 0x0A, 0x5D, 0xAC, 0x96, 0x77, 0x4B, 0xBC, 0xCE, 0xB3, 0x02, 0x09, 0x9A, 0x80,
+        0x57,
     ]
 
     @Test(arguments: [
@@ -111,7 +112,8 @@ import WeirRecord
     }
 
     @Test(arguments: [
-        "", "-", "01890a5d", "01890a5d-ac96-774b-bcce-b302099a805", "01890a5d-ac96-774b-bcce-b302099a80577",
+        "", "-", "01890a5d", "01890a5d-ac96-774b-bcce-b302099a805",
+        "01890a5d-ac96-774b-bcce-b302099a80577",
         "01890a5dac96774bbcceb302099a805", "01890a5dac96774bbcceb302099a80577",
         "01890a5dac96-774b-bcce-b302099a8057", "01890a5-dac96-774b-bcce-b302099a8057",
         "01890a5d-ac96-774b-bcce-b302099a805g", "------------------------------------",
@@ -132,23 +134,25 @@ import WeirRecord
 
     // MARK: Bytes
 
-    @Test(arguments: [
-        ("", []), ("\\x", []), ("\\x00", [0]), ("\\xdeadBEEF", [0xDE, 0xAD, 0xBE, 0xEF]),
-        // RFC 4648, section 10, and the two digits in which base64url differs.
-        ("Zg", Array("f".utf8)), ("Zm8", Array("fo".utf8)), ("Zm9v", Array("foo".utf8)),
-        ("Zm9vYg", Array("foob".utf8)), ("Zm9vYmE", Array("fooba".utf8)),
-        ("Zm9vYmFy", Array("foobar".utf8)), ("-_-_", [0xFB, 0xFF, 0xBF]), ("AA", [0]),
-        ("__8", [0xFF, 0xFF]),
-    ] as [(String, [UInt8])])
+    @Test(
+        arguments: [
+            ("", []), ("\\x", []), ("\\x00", [0]), ("\\xdeadBEEF", [0xDE, 0xAD, 0xBE, 0xEF]),
+            // RFC 4648, section 10, and the two digits in which base64url differs.
+            ("Zg", Array("f".utf8)), ("Zm8", Array("fo".utf8)), ("Zm9v", Array("foo".utf8)),
+            ("Zm9vYg", Array("foob".utf8)), ("Zm9vYmE", Array("fooba".utf8)),
+            ("Zm9vYmFy", Array("foobar".utf8)), ("-_-_", [0xFB, 0xFF, 0xBF]), ("AA", [0]),
+            ("__8", [0xFF, 0xFF]),
+        ] as [(String, [UInt8])])
     func bytesAreHexadecimalOrBase64URL(_ text: String, bytes: [UInt8]) throws {
-        let json = text.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
+        let json = text.split(separator: "\\", omittingEmptySubsequences: false).joined(
+            separator: "\\\\")
         #expect(try encoded("\"\(json)\"", as: .bytea) == bytes)
         #expect(try encoded(text: text, as: .bytea) == bytes)
     }
 
     @Test(arguments: [
-        "\\", "\\x0", "\\x0g", "\\X00", "\\000", "\\x0 0", "A", "AAAAA", "Zg==", "Zm8=", "+/+/", "Zm9v\n",
-        "Zm 9v", "é", "AB", "Zh", "Zm9", "$$$$",
+        "\\", "\\x0", "\\x0g", "\\X00", "\\000", "\\x0 0", "A", "AAAAA", "Zg==", "Zm8=", "+/+/",
+        "Zm9v\n", "Zm 9v", "é", "AB", "Zh", "Zm9", "$$$$",
     ])
     func whatIsNeitherIsRefused(_ text: String) {
         #expect(refusal(text: text, as: .bytea)?.sqlstate == "22P02")
@@ -158,7 +162,8 @@ import WeirRecord
     // MARK: JSON
 
     @Test(arguments: [
-        "1", "-0", "1e400", "123456789012345678901234567890.10", "true", "\"\"", "[]", "{ }", "{\"a\" :\t[ 1 ] }",
+        "1", "-0", "1e400", "123456789012345678901234567890.10", "true", "\"\"", "[]", "{ }",
+        "{\"a\" :\t[ 1 ] }",
         "{\"b\":1,\"a\":2,\"b\":3}", "\"\\u00e9\\/\"", "\"\\u0000\"", "\"\u{2028}\"",
     ])
     func documentsKeepTheirBytes(_ json: String) throws {
@@ -185,10 +190,11 @@ import WeirRecord
     // MARK: Other types
 
     @Test(arguments: [
-        ("\"12.50\"", "12.50"), ("12.50", "12.50"), ("1e400", "1e400"), ("-0", "-0"), ("\"{a,b}\"", "{a,b}"),
+        ("\"12.50\"", "12.50"), ("12.50", "12.50"), ("1e400", "1e400"), ("-0", "-0"),
+        ("\"{a,b}\"", "{a,b}"),
         ("123456789012345678901234567890.123456789", "123456789012345678901234567890.123456789"),
-        ("\"192.168.0.1/24\"", "192.168.0.1/24"), ("\"\"", ""), ("\"\\u00e9\"", "é"), ("true", "true"),
-        ("false", "false"),
+        ("\"192.168.0.1/24\"", "192.168.0.1/24"), ("\"\"", ""), ("\"\\u00e9\"", "é"),
+        ("true", "true"), ("false", "false"),
     ])
     func otherTypesTravelAsTheirText(_ json: String, text: String) throws {
         #expect(try encoded(json, as: .other(sqlName: "\"pg_catalog\".\"x\"")) == Array(text.utf8))
