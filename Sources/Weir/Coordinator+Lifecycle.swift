@@ -118,7 +118,11 @@ extension Coordinator {
     func catalogFailed(_ failure: ConnectFailure) {
         logger.warning("cannot read the catalog", metadata: ["reason": "\(failure.reason)"])
         // Asked for again with the next check, not at once: the reason may last.
-        state.withLock { $0.isLoadingCatalog = false }
+        state.withLock { state in
+            state.isLoadingCatalog = false
+            state.wantsCatalog = false
+            state.isCatalogOverdue = true
+        }
     }
 
     // MARK: Figures

@@ -99,6 +99,8 @@ extension Coordinator.State {
     ) {
         nextCheck = now + Coordinator.checkInterval
         if let catalog, !catalog.missing.isEmpty { wantsCatalog = true }
+        if isCatalogOverdue { wantsCatalog = true }
+        isCatalogOverdue = false
         for writer in isParked.indices { _ = wake(writer, .check, &actions) }
     }
 

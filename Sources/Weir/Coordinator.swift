@@ -50,7 +50,8 @@ package final class Coordinator: Sendable {
         var nextCheck = Timestamp.zero
         var wantsCatalog = false
         var isLoadingCatalog = false
-        var catalogAskedAt = Timestamp.zero
+        /// The last attempt to read it failed: the next check asks again.
+        var isCatalogOverdue = false
         var drainWaiters: [CheckedContinuation<Void, Never>] = []
         var startWaiters: [CheckedContinuation<Void, Never>] = []
         /// The first attempt to reach the database is over, whatever came of it.

@@ -79,6 +79,13 @@ package struct EmbeddedServer: Sendable {
         _ = try? await control(["stop", "-m", "fast", "-w", "-t", "30"])
     }
 
+    /// Stops the server and removes its cluster: for those in temporary folders.
+    package func remove() async {
+        await stop()
+        _ = try? await Subprocess.run(
+            .path("/bin/rm"), arguments: ["-rf", directory, socketDirectory], output: .discarded)
+    }
+
     /// Ends the server as a crash would.
     package func kill() async throws {
         _ = try await control(["stop", "-m", "immediate", "-w", "-t", "30"])

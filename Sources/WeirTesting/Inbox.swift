@@ -26,17 +26,24 @@ package final class Inbox: Waiter, Mailbox {
         waiter?.resume(returning: answers)
     }
 
-    /// The answers of the next delivery.
+    /// The answers of the next delivery; none when the test is cancelled while it waits.
     package func nextAnswers() async -> [Answer] {
-        await withCheckedContinuation { continuation in
-            let answers = state.withLock { state -> [Answer]? in
-                if state.deliveries.isEmpty {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let answers = state.withLock { state -> [Answer]? in
+                    if !state.deliveries.isEmpty { return state.deliveries.removeFirst() }
+                    if Task.isCancelled { return [] }
                     state.waiter = continuation
                     return nil
                 }
-                return state.deliveries.removeFirst()
+                if let answers { continuation.resume(returning: answers) }
             }
-            if let answers { continuation.resume(returning: answers) }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                defer { state.waiter = nil }
+                return state.waiter
+            }
+            waiter?.resume(returning: [])
         }
     }
 

@@ -82,15 +82,23 @@ package final class ManualClock: TimeSource {
         }
     }
 
-    /// Returns once something waits for a time within `span` from now.
+    /// Returns once something waits for a time within `span` from now, or the test is cancelled.
     package func alarm(within span: Nanoseconds) async {
-        await withCheckedContinuation { continuation in
-            let satisfied = state.withLock { state in
-                state.watchers.append(
-                    Watcher(limit: state.now + span, continuation: continuation))
-                return state.takeWatchers()
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let satisfied = state.withLock { state in
+                    let limit = Task.isCancelled ? Timestamp.distantFuture : state.now + span
+                    state.watchers.append(Watcher(limit: limit, continuation: continuation))
+                    return state.takeWatchers()
+                }
+                for watcher in satisfied { watcher.continuation.resume() }
             }
-            for watcher in satisfied { watcher.continuation.resume() }
+        } onCancel: {
+            let watchers = state.withLock { state in
+                defer { state.watchers = [] }
+                return state.watchers
+            }
+            for watcher in watchers { watcher.continuation.resume() }
         }
     }
 

@@ -11,6 +11,8 @@ package actor ScriptedWriter: BatchWriter {
         case write(WriteBatch)
         case isAlive
         case loadCatalog
+        /// None: the test was cancelled while it waited.
+        case over
 
         /// The batch, if this is one.
         package var batch: WriteBatch? {
@@ -33,20 +35,26 @@ package actor ScriptedWriter: BatchWriter {
     }
 
     private let executor: BlockingExecutor
+    private let answersChecks: Bool
     private nonisolated let script = Script()
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
     }
 
-    package init(_ number: Int = 0) {
+    /// - Parameter answersChecks: says by itself that the connection stands, without a call.
+    package init(_ number: Int = 0, answersChecks: Bool = true) {
         executor = BlockingExecutor(label: "scripted.\(number)")
+        self.answersChecks = answersChecks
     }
 
     // MARK: The test's side
 
     /// What the coordinator asks next; the writer waits for the reply.
     package nonisolated func nextCall() async -> Call { await script.nextCall() }
+
+    /// Whether a call has come that the test has not taken.
+    package nonisolated var hasCall: Bool { script.hasCall }
 
     package nonisolated func reply(_ reply: Reply) { script.reply(reply) }
 
@@ -71,6 +79,7 @@ package actor ScriptedWriter: BatchWriter {
     }
 
     package func isAlive() -> Bool {
+        if answersChecks { return true }
         if case .alive(let isAlive) = script.ask(.isAlive) { return isAlive }
         return false
     }
@@ -111,17 +120,26 @@ private final class Script: Sendable {
     }
 
     func nextCall() async -> ScriptedWriter.Call {
-        await withCheckedContinuation { continuation in
-            let call = state.withLock { state -> ScriptedWriter.Call? in
-                if state.calls.isEmpty {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let call = state.withLock { state -> ScriptedWriter.Call? in
+                    if !state.calls.isEmpty { return state.calls.removeFirst() }
+                    if Task.isCancelled { return .over }
                     state.waiter = continuation
                     return nil
                 }
-                return state.calls.removeFirst()
+                if let call { continuation.resume(returning: call) }
             }
-            if let call { continuation.resume(returning: call) }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                defer { state.waiter = nil }
+                return state.waiter
+            }
+            waiter?.resume(returning: .over)
         }
     }
+
+    var hasCall: Bool { state.withLock { !$0.calls.isEmpty } }
 
     func reply(_ reply: ScriptedWriter.Reply) {
         state.withLock { $0.replies.append(reply) }

@@ -42,8 +42,12 @@ import WeirRecord
 
     // MARK: Syntax
 
-    private static func foundationAccepts(_ text: some Sequence<UInt8>) -> Bool {
-        (try? JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)) != nil
+    /// Foundation guesses at UTF-16 and UTF-32 by NULs and byte order marks; RFC 8259 has UTF-8.
+    private static func foundationAccepts(_ text: [UInt8]) -> Bool {
+        let marks: [[UInt8]] = [[0xEF, 0xBB, 0xBF], [0xFE, 0xFF], [0xFF, 0xFE]]
+        if text.prefix(4).contains(0) || marks.contains(where: text.starts(with:)) { return false }
+        return (try? JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed))
+            != nil
     }
 
     /// The text without commas that stand before a bracket: Foundation lets these pass, RFC 8259
@@ -63,7 +67,7 @@ import WeirRecord
     private static func withoutUnrepresentables(_ text: [UInt8]) -> [UInt8] {
         Array(
             String(decoding: text, as: UTF8.self)
-                .replacing(/\\u[dD][89a-fA-F][0-9a-fA-F]{2}/, with: "\\u0041")
+                .replacing(/\\u[0-9a-fA-F]{4}/, with: "\\u0041")
                 .replacing(/[eE]\+?[0-9]{3,}/, with: "e1").utf8)
     }
 

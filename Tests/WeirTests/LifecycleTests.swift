@@ -60,14 +60,10 @@ import WeirTesting
     }
 
     @Test func anIdleConnectionIsLookedAtOnceASecond() async throws {
-        try await Stage.connected { stage in
-            try await stage.settle()
-            stage.clock.advance(by: .seconds(1))
-            expect(await stage.writer.nextCall(), .isAlive)
+        try await Stage.connected(answersChecks: false) { stage in
+            expect(await stage.nextCheck(), .isAlive)
             stage.writer.reply(.alive(true))
-            try await stage.settle(1)
-            stage.clock.advance(by: .seconds(1))
-            expect(await stage.writer.nextCall(), .isAlive)
+            expect(await stage.nextCheck(), .isAlive)
             stage.writer.reply(.alive(false))
             expect(await stage.writer.nextCall(), .connect)
             #expect(stage.submit(0, key: 1) == .databaseUnavailable)
@@ -75,10 +71,8 @@ import WeirTesting
     }
 
     @Test func aBatchForAWriterThatIsBeingLookedAtIsNotLost() async throws {
-        try await Stage.connected { stage in
-            try await stage.settle()
-            stage.clock.advance(by: .seconds(1))
-            expect(await stage.writer.nextCall(), .isAlive)
+        try await Stage.connected(answersChecks: false) { stage in
+            expect(await stage.nextCheck(), .isAlive)
             stage.submit(1, key: 1)
             stage.writer.reply(.alive(false))
             // The batch was handed over while the writer looked: writing it finds the loss.
@@ -124,8 +118,6 @@ import WeirTesting
             try await stage.settle(in: customers)
             #expect(stage.submit(1, key: 1) == .tablePaused)
             stage.clock.advance(by: .seconds(1))
-            expect(await stage.writer.nextCall(), .isAlive)
-            stage.writer.reply(.alive(true))
             #expect(stage.submit(2, key: 1) == nil)
         }
     }
@@ -137,10 +129,7 @@ import WeirTesting
             expect(await stage.writer.nextCall(), .loadCatalog)
             stage.writer.reply(.catalog(Catalog([.missing(name: "orders"), .found(customers)])))
             try await stage.settle(in: customers)
-            stage.clock.advance(by: .seconds(1))
-            expect(await stage.writer.nextCall(), .isAlive)
-            stage.writer.reply(.alive(true))
-            expect(await stage.writer.nextCall(), .loadCatalog)
+            expect(await stage.nextCheck(), .loadCatalog)
             stage.writer.reply(.catalog(catalog))
             try await stage.settle(in: customers)
             #expect(stage.coordinator.catalogStore.catalog?.missing == [])
@@ -151,18 +140,12 @@ import WeirTesting
         try await Stage.run { stage in
             expect(await stage.writer.nextCall(), .connect)
             stage.writer.reply(.connected)
-            stage.clock.advance(by: .milliseconds(1))
             expect(await stage.writer.nextCall(), .loadCatalog)
             stage.writer.reply(.failed("57014"))
-            expect(await stage.writer.nextCall(), .isAlive)
-            stage.writer.reply(.alive(true))
             // Not at once: the reason may last.
             try await stage.settle()
             #expect(stage.coordinator.catalogStore.catalog == nil)
-            stage.clock.advance(by: .seconds(1))
-            expect(await stage.writer.nextCall(), .isAlive)
-            stage.writer.reply(.alive(true))
-            expect(await stage.writer.nextCall(), .loadCatalog)
+            expect(await stage.nextCheck(), .loadCatalog)
             stage.writer.reply(.catalog(catalog))
             try await stage.settle()
             #expect(stage.coordinator.catalogStore.catalog != nil)
@@ -243,8 +226,18 @@ extension Stage {
         #expect(await inbox.next() == ["\(index) inserted"])
     }
 
+    /// What the writer is asked when the clock moves on second by second: it is looked at as soon as it
+    /// has nothing to do.
+    func nextCheck() async -> ScriptedWriter.Call {
+        while !writer.hasCall && !Task.isCancelled {
+            clock.advance(by: .seconds(1))
+            await Task.yield()
+        }
+        return await writer.nextCall()
+    }
+
     /// Returns once the coordinator has been told to drain.
     func drainBegins() async {
-        while !coordinator.figures().gauges.isDraining { await Task.yield() }
+        await reached { coordinator.figures().gauges.isDraining }
     }
 }

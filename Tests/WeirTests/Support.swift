@@ -33,10 +33,11 @@ struct Stage: Sendable {
 
     /// Runs `body` with every writer connected and the catalog read.
     static func connected(
-        writers: Int = 1, _ change: (inout Machine.Configuration) -> Void = { _ in },
+        writers: Int = 1, answersChecks: Bool = true,
+        _ change: (inout Machine.Configuration) -> Void = { _ in },
         _ body: (Stage) async throws -> Void
     ) async throws {
-        try await run(writers: writers, change) { stage in
+        try await run(writers: writers, answersChecks: answersChecks, change) { stage in
             for writer in stage.writers { await stage.connect(writer) }
             try await body(stage)
         }
@@ -44,10 +45,11 @@ struct Stage: Sendable {
 
     /// Runs `body` with writers that have not been told anything yet, and lets them go after it.
     static func run(
-        writers: Int = 1, _ change: (inout Machine.Configuration) -> Void = { _ in },
+        writers: Int = 1, answersChecks: Bool = true,
+        _ change: (inout Machine.Configuration) -> Void = { _ in },
         _ body: (Stage) async throws -> Void
     ) async throws {
-        let stage = Stage(writers: writers, change)
+        let stage = Stage(writers: writers, answersChecks, change)
         try await withThrowingDiscardingTaskGroup { tasks in
             for (number, writer) in stage.writers.enumerated() {
                 tasks.addTask { await writer.run(WriterID(number), for: stage.coordinator) }
@@ -61,7 +63,9 @@ struct Stage: Sendable {
         }
     }
 
-    private init(writers: Int, _ change: (inout Machine.Configuration) -> Void) {
+    private init(
+        writers: Int, _ answersChecks: Bool, _ change: (inout Machine.Configuration) -> Void
+    ) {
         var configuration = Machine.Configuration()
         configuration.writersMax = writers
         configuration.laneCount = 1_024
@@ -73,17 +77,27 @@ struct Stage: Sendable {
         coordinator = Coordinator(
             machine: configuration, time: clock, ids: IDGenerator(seed: 1),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        self.writers = (0..<writers).map { ScriptedWriter($0) }
+        self.writers = (0..<writers).map { ScriptedWriter($0, answersChecks: answersChecks) }
     }
 
-    /// Answers what a writer asks when it starts.
+    /// Answers what a writer asks when it starts; the first one reads the catalog.
     func connect(_ writer: ScriptedWriter) async {
         expect(await writer.nextCall(), .connect)
+        let connected = coordinator.figures().gauges.connections
         writer.reply(.connected)
-        guard coordinator.catalogStore.catalog == nil else { return }
-        expect(await writer.nextCall(), .loadCatalog)
-        writer.reply(.catalog(catalog))
-        // The writer's next look for work comes after the catalog has been taken over.
+        if connected == 0 && coordinator.catalogStore.catalog == nil {
+            expect(await writer.nextCall(), .loadCatalog)
+            writer.reply(.catalog(catalog))
+        }
+        await reached {
+            coordinator.catalogStore.catalog != nil
+                && coordinator.figures().gauges.connections == connected + 1
+        }
+    }
+
+    /// Returns once `condition` holds, which the writers' threads see to, or the test is cancelled.
+    func reached(_ condition: () -> Bool) async {
+        while !condition() && !Task.isCancelled { await Task.yield() }
     }
 
     // MARK: Records
@@ -140,6 +154,7 @@ extension ScriptedWriter.Call {
         case .write: "write"
         case .isAlive: "isAlive"
         case .loadCatalog: "loadCatalog"
+        case .over: "over"
         }
     }
 }

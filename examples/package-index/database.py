@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from packages import KEY
@@ -16,30 +17,34 @@ WATCH_SECONDS = 0.1
 DIFFERENCES_MAX = 10
 
 
+class DatabaseError(RuntimeError):
+    """psql said no."""
+
+
 class Database:
     def __init__(self, conninfo: str, psql: str = "psql"):
         self.conninfo = conninfo
-        self._command = [psql, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", conninfo]
+        self.command = [psql, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", conninfo]
 
     def create_tables(self) -> None:
         self.run((HERE / "schema.sql").read_text())
 
     def run(self, sql: str) -> str:
         answer = subprocess.run(
-            [*self._command, "-f", "-"], input=sql, capture_output=True, encoding="utf-8"
+            [*self.command, "-f", "-"], input=sql, capture_output=True, encoding="utf-8"
         )
         if answer.returncode != 0:
-            raise RuntimeError(f"psql: {answer.stderr.strip()}")
+            raise DatabaseError(f"psql: {answer.stderr.strip()}")
         return answer.stdout.strip()
 
-    def rows(self, table: str) -> dict[tuple[str, ...], dict]:
-        """Every row by its key. Numbers with a point stay text, digit for digit."""
-        text = self.run(f"SELECT row_to_json(t) FROM {table} t;\n")
-        rows = (json.loads(line, parse_float=str) for line in text.split("\n") if line)
-        return {tuple(row[column] for column in KEY): row for row in rows}
-
-    def count(self, table: str) -> int:
-        return int(self.run(f"SELECT count(*) FROM {table}"))
+    def rows(self, table: str) -> Iterator[dict]:
+        """Every row. Numbers with a point stay text, digit for digit."""
+        decode = json.JSONDecoder(parse_float=str).decode
+        command = [*self.command, "-c", f"SELECT row_to_json(t) FROM {table} t"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as psql:
+            yield from map(decode, psql.stdout)
+        if psql.returncode != 0:
+            raise DatabaseError(f"psql could not read {table}")
 
     def statistics(self) -> dict[str, int]:
         names = ("xact_commit", "xact_rollback", "deadlocks")
@@ -50,14 +55,17 @@ class Database:
 
     def compare(self, table: str, expected: dict[tuple, dict]) -> "Comparison":
         """Field by field, every row and every column that the table has."""
-        found = self.rows(table)
         result = Comparison(table)
-        for key in expected.keys() - found.keys():
+        missing = set(expected)
+        for row in self.rows(table):
+            key = tuple(row[column] for column in KEY)
+            if key in missing:
+                missing.remove(key)
+                result.add_row(key, expected[key], row)
+            else:
+                result.differ(f"{' '.join(key)}: in the table and nowhere else")
+        for key in missing:
             result.differ(f"{' '.join(key)}: missing from the table")
-        for key in found.keys() - expected.keys():
-            result.differ(f"{' '.join(key)}: in the table and nowhere else")
-        for key in expected.keys() & found.keys():
-            result.add_row(key, expected[key], found[key])
         return result
 
 
@@ -103,7 +111,7 @@ class ConnectionWatch:
     def __init__(self, database: Database):
         self.peak = 0
         self._process = subprocess.Popen(
-            database._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            database.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._process.stdin.write(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weir'"

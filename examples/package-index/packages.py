@@ -44,7 +44,10 @@ class NoPackagesError(RuntimeError):
 def read_index(file: Path | None) -> tuple[str, str]:
     """The index as text, and where it comes from."""
     if file:
-        return file.read_text("utf-8"), str(file)
+        try:
+            return file.read_text("utf-8"), str(file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise NoPackagesError(f"{file} cannot be read: {error}") from error
     try:
         dump = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -84,7 +87,7 @@ def _fields(stanza: str) -> dict[str, str]:
     name = ""
     for line in stanza.split("\n"):
         if line.startswith((" ", "\t")):
-            fields[name] += "\n" + line
+            fields[name] = fields.get(name, "") + "\n" + line
         elif line:
             name, _, value = line.partition(":")
             fields[name] = value.removeprefix(" ")
@@ -97,8 +100,8 @@ def _record(fields: dict[str, str]) -> dict:
         if field in fields:
             record[column] = fields.pop(field)
     for field, column in INTEGER_FIELDS.items():
-        if field in fields:
-            record[column] = int(fields.pop(field))
+        if value := fields.pop(field, ""):
+            record[column] = int(value)
     if "Source" in fields:
         # `name (version)`; the version is empty where it is the package's own.
         name, _, version = fields.pop("Source").partition(" (")
@@ -115,8 +118,8 @@ def _record(fields: dict[str, str]) -> dict:
         record["tags"] = [tag.strip() for tag in fields.pop("Tag").split(",")]
     if "Essential" in fields:
         record["essential"] = fields.pop("Essential") == "yes"
-    if "Description-md5" in fields:
-        record["description_md5"] = fields.pop("Description-md5")
+    if value := fields.pop("Description-md5", ""):
+        record["description_md5"] = value
     if "SHA256" in fields:
         record["sha256"] = "\\x" + fields.pop("SHA256")
     if fields:
@@ -158,7 +161,7 @@ def row_of(record: dict) -> dict:
     return row
 
 
-def to_text(value: object) -> str:
+def to_text(value: list[str]) -> str:
     """A text[] in PostgreSQL's own form: {"one","two"}."""
     quoted = (re.sub(r'(["\\])', r"\\\1", element) for element in value)
     return "{" + ",".join(f'"{element}"' for element in quoted) + "}"

@@ -84,16 +84,19 @@ class Loader:
 
         return self._each(enumerate(self.sample()), insert)
 
+    def edited(self) -> list[dict]:
+        step = max(1, len(self.records) // 100)
+        return self.records[::step][:100]
+
     def edit(self, count: int) -> list[Script]:
-        """100 rows, each edited `count` times by ten callers at once.
+        """100 rows, each edited `count` times (rounded up to tens) by ten callers at once.
 
         A caller counts in a column of its own, so the last number that was acknowledged must be the
         one stored. `edited_by` they all share: it must name the last edit of one of them.
         """
-        step = max(1, len(self.records) // 100)
-        keys = [key_of(record) for record in self.records[::step][:100]]
+        keys = [key_of(record) for record in self.edited()]
         groups = max(1, self.callers // SLOTS)
-        rounds = count // SLOTS
+        rounds = -(-count // SLOTS)
 
         def caller(number: int) -> Script:
             group, slot = divmod(number, SLOTS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
 from client import Client, ConnectionLostError, Script  # noqa: E402  (after the path is set)
-from database import ConnectionWatch, Database  # noqa: E402
+from database import ConnectionWatch, Database, DatabaseError  # noqa: E402
 from gateway import Gateway, GatewayError  # noqa: E402
 from packages import NoPackagesError, count_gaps, parse, read_index  # noqa: E402
 from phases import COPIES, PACKAGES, Loader  # noqa: E402
@@ -87,7 +88,7 @@ class Run:
         self.compare(PACKAGES)
         self.phase("insert again", loader.insert_again())
         self.compare(PACKAGES)
-        self.phase(f"edit 100 rows x {edits:,}", loader.edit(edits))
+        self.phase(f"edit {len(loader.edited())} rows x {edits:,}", loader.edit(edits))
         self.compare(PACKAGES)
         for name, many in (("CSV", loader.csv), ("JSON array", loader.array),
                            ("NDJSON bulk", loader.bulk)):  # fmt: skip
@@ -147,7 +148,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--callers", type=positive, default=100, metavar="N",
                         help="callers at once (default 100)")  # fmt: skip
     parser.add_argument("--edits", type=positive, default=1_000, metavar="N",
-                        help="edits of each of 100 rows (default 1000)")  # fmt: skip
+                        help="edits of each of 100 rows, in tens (default 1000)")  # fmt: skip
     parser.add_argument("--file", type=Path, help="a saved `apt-cache dumpavail`")
     parser.add_argument("--db", metavar="CONNINFO", help="use this database, schema package_index, "
                         "which is dropped first (default: a private cluster)")  # fmt: skip
@@ -156,10 +157,16 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse_arguments()
+    if not arguments.weir.is_file():
+        print(f"package-index: {arguments.weir} is not there; `make build` makes it, --weir names another",
+              file=sys.stderr)  # fmt: skip
+        return 69
     try:
         text, origin = read_index(arguments.file)
         loader = Loader(parse(text, arguments.limit), arguments.callers)
         missing, empty = count_gaps(loader.records)
+        # Millions of objects that live to the end: the collector need not visit them again and again.
+        gc.freeze()
         print(f"{len(loader.records):,} packages from {origin}")
         print(f"{missing:,} fields are missing, so their columns must take the DEFAULT; "
               f"{empty:,} are empty and must stay empty text\n", flush=True)  # fmt: skip
@@ -178,12 +185,12 @@ def main() -> int:
             run = Run(database, gateway, loader)
             run.all(arguments.edits)
             report(run, watch.peak, before)
-    except (NoPackagesError, PostgresError, GatewayError, OSError) as error:
+    except KeyboardInterrupt:
+        return 130
+    except (ConnectionLostError, NoPackagesError, PostgresError, DatabaseError, GatewayError,
+            OSError) as error:  # fmt: skip
         print(f"package-index: {error}", file=sys.stderr)
-        return 69
-    except ConnectionLostError as error:
-        print(f"package-index: {error}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, (ConnectionLostError, ConnectionError)) else 69
     print("\nDIFFERENT: see the lines with `!`" if run.has_failed else "\nthe same, field by field")
     return 1 if run.has_failed else 0
 
