@@ -193,7 +193,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     // MARK: Time
 
     func closeIfIdle() {
-        if case .idle = reading, exchanges.isEmpty { context?.close(promise: nil) }
+        if case .idle = reading, exchanges.isEmpty, partialSince == nil {
+            context?.close(promise: nil)
+        }
     }
 
     func checkTimeouts(now: Timestamp) {

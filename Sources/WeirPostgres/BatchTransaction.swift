@@ -17,6 +17,7 @@ struct BatchTransaction {
         case prepare(WriteStatement.Shape, step: Int)
         case deallocate
         case step(Int)
+        case deferredChecks
         case commit
     }
 
@@ -74,6 +75,11 @@ struct BatchTransaction {
         try session.sendExecute("weir_begin", [])
         expected.append(.begin)
         for step in plan.steps { try send(step, &cache, &parameters) }
+        if isDryRun {
+            // What COMMIT would refuse, since there will be none.
+            try session.sendCommand("SET CONSTRAINTS ALL IMMEDIATE")
+            expected.append(.deferredChecks)
+        }
         if looksFirst {
             try session.sendFlushRequest()
             try session.flush(by: deadline)
@@ -193,7 +199,7 @@ struct BatchTransaction {
         _ result: borrowing QueryResult, _ expectation: Expectation, _ cache: inout StatementCache
     ) throws(Session.Failure) {
         switch expectation {
-        case .begin, .deallocate:
+        case .begin, .deallocate, .deferredChecks:
             break
         case .prepare(let shape, _):
             cache.markPrepared(shape)

@@ -46,7 +46,8 @@ struct CatalogQuery {
         SELECT w.number, a.attname, b.nspname, b.typname,
                pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
                a.atthasdef OR a.attidentity <> '', a.attidentity, a.attgenerated,
-               pg_catalog.array_position(i.indkey::int2[], a.attnum),
+               pg_catalog.array_position(
+                   (i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum),
                c.relkind = 'p',
                c.relkind NOT IN ('r', 'p') OR c.relhasrules OR EXISTS (
                    SELECT FROM pg_catalog.pg_trigger g

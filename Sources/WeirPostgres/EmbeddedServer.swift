@@ -39,6 +39,7 @@ package struct EmbeddedServer: Sendable {
 
     /// The account to run as, where this process is root.
     private struct Account {
+        let name: String
         let user: uid_t
         let group: gid_t
     }
@@ -103,13 +104,35 @@ package struct EmbeddedServer: Sendable {
 
     /// The rows of the last of these statements, as text.
     package func query(_ sql: String) throws -> [[String?]] {
-        let deadline = SystemTime().now + .seconds(60)
-        let info = try Conninfo(conninfo, statementTimeout: .seconds(60), lockTimeout: .seconds(60))
-        let session = try Session.connect(info, by: deadline)
-        do {
-            return try session.query(sql, by: deadline)
-        } catch {
-            throw Failure(description: "\(error)")
+        try openSession().query(sql)
+    }
+
+    /// A connection of the cluster's owner that stays open, for transactions.
+    package func openSession() throws -> OwnerSession {
+        try OwnerSession(conninfo)
+    }
+
+    /// A plain connection, outside the gateway. It blocks its caller, and is used from one thread at
+    /// a time.
+    package final class OwnerSession {
+        private let session: Session
+
+        package init(_ conninfo: String) throws {
+            let limit = Duration.seconds(60)
+            let info = try Conninfo(conninfo, statementTimeout: limit, lockTimeout: limit)
+            session = try Session.connect(info, by: SystemTime().now + Nanoseconds(limit))
+        }
+
+        package func execute(_ sql: String) throws {
+            _ = try query(sql)
+        }
+
+        package func query(_ sql: String) throws -> [[String?]] {
+            do {
+                return try session.query(sql, by: SystemTime().now + .seconds(60))
+            } catch {
+                throw Failure(description: "\(error)")
+            }
         }
     }
 
@@ -156,17 +179,16 @@ package struct EmbeddedServer: Sendable {
     }
 
     private func run(_ program: String, _ arguments: [String]) async throws -> Run {
-        var options = PlatformOptions()
-        if let account {
-            options.userID = account.user
-            options.groupID = account.group
-        }
+        // As another account by way of runuser: a child that changes its own account after fork shares
+        // the parent's pipes with every child forked meanwhile, and PostgreSQL never closes them.
+        var words = [binaries + "/" + program] + arguments
+        if let account { words = ["/usr/sbin/runuser", "-u", account.name, "--"] + words }
         // Its own environment: PGDATA and the like would name somebody else's cluster.
         let environment = Environment.custom(["PATH": "/usr/bin:/bin", "LC_ALL": "C"])
         let result = try await Subprocess.run(
-            .path(FilePath(binaries + "/" + program)), arguments: Arguments(arguments),
-            environment: environment, workingDirectory: "/", platformOptions: options,
-            output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
+            .path(FilePath(words[0])), arguments: Arguments(Array(words.dropFirst())),
+            environment: environment, workingDirectory: "/", output: .string(limit: 1 << 20),
+            error: .string(limit: 1 << 20))
         let text = result.standardOutput + result.standardError
         return Run(isSuccess: result.terminationStatus.isSuccess, output: text)
     }
@@ -182,7 +204,7 @@ package struct EmbeddedServer: Sendable {
         for name in ["postgres", "nobody"] {
             if let entry = unsafe getpwnam(name) {
                 return Account(
-                    user: unsafe entry.pointee.pw_uid, group: unsafe entry.pointee.pw_gid)
+                    name: name, user: unsafe entry.pointee.pw_uid, group: unsafe entry.pointee.pw_gid)
             }
         }
         return nil

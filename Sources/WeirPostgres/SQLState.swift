@@ -19,9 +19,10 @@ enum ErrorClass: Equatable {
         if let exact = Self.exact[state] {
             self = exact
         } else if state == "23514" {
-            // Without a constraint's name it is "no partition of relation found for row": the
-            // table's.
-            self = error.constraint == nil ? .table : .record(.checkViolation)
+            // With a table's name alone it is "no partition of relation found for row": the
+            // table's. With neither, a trigger raised it.
+            let isPartition = error.constraint == nil && error.table != nil
+            self = isPartition ? .table : .record(.checkViolation)
         } else if state == "0A000" {
             let isPlanChange = error.message.contains("cached plan must not change result type")
             self = isPlanChange ? .transient(.other) : .table
@@ -42,6 +43,7 @@ enum ErrorClass: Equatable {
         "40001": .transient(.serialization),
         "40P01": .transient(.deadlock),
         "55P03": .transient(.lockTimeout),
+        "55006": .transient(.lockTimeout),
         "57014": .transient(.statementTimeout),
         "26000": .transient(.other),
         "25006": .transient(.connectionLost),
@@ -59,7 +61,8 @@ enum ErrorClass: Equatable {
         "42": .table,
         "53": .transient(.resources),
         "54": .record(.invalidValue),
-        "55": .transient(.lockTimeout),
+        // "Not in prerequisite state": a view that cannot be written, a key that is deferrable.
+        "55": .table,
         "57": .transient(.connectionLost),
         "P0": .record(.triggerException),
     ]

@@ -16,7 +16,7 @@ actor Client {
 
         /// A string member of the body, found without parsing: `"code":"…"`.
         func member(_ name: String) -> String? {
-            guard let start = body.range(of: "\"\(name)\":\"") else { return nil }
+            guard let start = body.firstRange(of: "\"\(name)\":\"") else { return nil }
             return String(body[start.upperBound...].prefix { $0 != "\"" })
         }
     }
@@ -91,7 +91,9 @@ actor Client {
         headers: [String: String] = ["Content-Type": "application/json"]
     ) throws -> Response {
         var text = "\(method) \(target) HTTP/1.1\r\nHost: test\r\n"
-        for (name, value) in headers.sorted(by: { $0.key < $1.key }) { text += "\(name): \(value)\r\n" }
+        for (name, value) in headers.sorted(by: { $0.key < $1.key }) {
+            text += "\(name): \(value)\r\n"
+        }
         text += "Content-Length: \(body.utf8.count)\r\n\r\n"
         try send(Array(text.utf8) + Array(body.utf8))
         return try response()
@@ -102,7 +104,7 @@ actor Client {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+                write(descriptor, $0.baseAddress, $0.count)
             }
             guard count > 0 else { throw Closed() }
             sent += count
@@ -126,7 +128,8 @@ actor Client {
         var headers: [String: String] = [:]
         for line in lines {
             guard let colon = line.firstIndex(of: ":") else { continue }
-            headers[line[..<colon].lowercased()] = String(line[line.index(after: colon)...].dropFirst())
+            headers[line[..<colon].lowercased()] = String(
+                line[line.index(after: colon)...].dropFirst())
         }
         var body: [UInt8] = []
         if headers["transfer-encoding"] == "chunked" {
@@ -139,7 +142,8 @@ actor Client {
         } else if status != 204 && status != 100 {
             body = try read(Int(headers["content-length"] ?? "0") ?? 0)
         }
-        return Response(status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
+        return Response(
+            status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
     }
 
     /// Whether the server closes the connection, after what it still has to say.

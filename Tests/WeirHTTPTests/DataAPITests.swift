@@ -3,11 +3,12 @@ import Weir
 import WeirHTTP
 import WeirPostgres
 
-@Suite struct DataAPITests {
+@Suite(.cluster) struct DataAPITests {
     @Test func aRecordIsInsertedAndItsCallerIsToldItsKey() async throws {
         try await withOrders { gateway, server in
             let client = try gateway.client()
-            let answer = try await client.request("POST", "/v1/tables/orders/records", #"{"qty":3}"#)
+            let answer = try await client.request(
+                "POST", "/v1/tables/orders/records", #"{"qty":3}"#)
             #expect(answer.status == 201)
             #expect(answer.body.contains(#""result":"inserted""#))
             #expect(answer.body.contains(#""key":{"id":1}"#))
@@ -70,12 +71,13 @@ import WeirPostgres
             let client = try gateway.client()
             let answer = try await client.request(
                 "POST", "/v1/tables/orders/records",
-                #"[{"id":1,"qty":1},{"id":2,"qty":-1},{"id":3,"nope":1},{"id":1,"qty":1},{"id":4}]"#)
+                #"[{"id":1,"qty":1},{"id":2,"qty":-1},{"id":3,"nope":1},{"id":1,"qty":1},{"id":4}]"#
+            )
             #expect(answer.status == 207)
             #expect(answer.headers["weir-failed"] == "3")
             #expect(answer.body.contains(#""counts":{"total":5,"ok":2,"failed":3}"#))
-            let statuses = answer.body.components(separatedBy: #"{"index":"#).dropFirst().map {
-                $0.components(separatedBy: #""status":"#)[1].prefix(3)
+            let statuses = answer.body.split(separator: #"{"index":"#).dropFirst().map {
+                String($0.split(separator: #""status":"#)[1].prefix(3))
             }
             #expect(statuses == ["201", "422", "422", "409", "201"])
             #expect(answer.body.contains(#""constraint":"orders_qty_check""#))
@@ -101,7 +103,10 @@ import WeirPostgres
             let items = answer.body.split(separator: "\n")
             #expect(items.count == 5)
             #expect(items.last == #"{"summary":{"total":4,"ok":2,"failed":2}}"#)
-            #expect(items.contains { $0.contains(#""index":0,"status":201"#) && $0.contains(#""id":"a""#) })
+            #expect(
+                items.contains {
+                    $0.contains(#""index":0,"status":201"#) && $0.contains(#""id":"a""#)
+                })
             #expect(items.contains { $0.contains(#""index":1,"status":404"#) })
             #expect(items.contains { $0.contains(#""index":2,"status":400"#) })
             #expect(try server.query("SELECT id FROM orders ORDER BY 1") == [["1"], ["3"]])
@@ -186,7 +191,9 @@ import WeirPostgres
             let bad = try await post("resolution=guess", #"{"id":4}"#)
             #expect(bad.status == 400 && bad.member("code") == "invalid-preference")
             #expect(
-                try server.query("SELECT id, qty FROM orders ORDER BY id") == [["1", "9"], ["2", "1"]])
+                try server.query("SELECT id, qty FROM orders ORDER BY id") == [
+                    ["1", "9"], ["2", "1"],
+                ])
         }
     }
 
@@ -204,16 +211,11 @@ import WeirPostgres
     }
 
     @Test func aUnixSocketServesToo() async throws {
-        try await withServer { server in
-            try server.execute(ordersSQL)
-            let path = "/tmp/weir-test-\(UInt32.random(in: 0 ... .max)).sock"
-            try await withGateway(
-                conninfo: server.conninfo, tables: ["orders"], { $0.address = .unix(path: path) }
-            ) { _ in
-                let client = try Client(path: path)
-                let answer = try await client.request("POST", "/v1/tables/orders/records", "{}")
-                #expect(answer.status == 201)
-            }
+        let path = "/tmp/weir-test-\(UInt32.random(in: 0 ... .max)).sock"
+        try await withOrders({ $0.address = .unix(path: path) }) { _, _ in
+            let client = try Client(path: path)
+            let answer = try await client.request("POST", "/v1/tables/orders/records", "{}")
+            #expect(answer.status == 201)
         }
     }
 }

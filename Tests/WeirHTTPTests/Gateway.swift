@@ -30,6 +30,15 @@ func withServer(_ body: (EmbeddedServer) async throws -> Void) async throws {
     try result.get()
 }
 
+extension EmbeddedServer {
+    /// For starting it again: fast, and forgetful only if the machine crashes.
+    var testConfiguration: Configuration {
+        var configuration = Configuration(directory: "")
+        configuration.isDurable = false
+        return configuration
+    }
+}
+
 /// A whole gateway in this process, on ports of its own.
 struct Gateway: Sendable {
     let port: Int
@@ -127,19 +136,55 @@ func withGateway(
     }
 }
 
-/// A server with one table of many kinds of columns, and a gateway before it.
+/// One cluster for all tests of a suite, each of which gets a database of its own.
+struct ClusterTrait: SuiteTrait, TestScoping {
+    @TaskLocal static var server: EmbeddedServer?
+
+    @concurrent func provideScope(
+        for test: Test, testCase: Test.Case?,
+        performing function: @Sendable @concurrent () async throws -> Void
+    ) async throws {
+        try await withServer { server in
+            try await Self.$server.withValue(server) { try await function() }
+        }
+    }
+}
+
+extension Trait where Self == ClusterTrait {
+    static var cluster: ClusterTrait { ClusterTrait() }
+}
+
+/// A database of its own on the suite's cluster.
+struct Database {
+    let server: EmbeddedServer
+    let conninfo: String
+
+    init() throws {
+        server = try #require(ClusterTrait.server, "the suite lacks the trait .cluster")
+        let name = "t\(UInt64.random(in: 0 ... .max))"
+        try server.execute("CREATE DATABASE \(name)")
+        conninfo = server.conninfo + " dbname=\(name)"
+    }
+
+    func openSession() throws -> EmbeddedServer.OwnerSession {
+        try EmbeddedServer.OwnerSession(conninfo)
+    }
+    func execute(_ sql: String) throws { try openSession().execute(sql) }
+    func query(_ sql: String) throws -> [[String?]] { try openSession().query(sql) }
+}
+
+/// A database with one table of many kinds of columns, and a gateway before it.
 func withOrders(
     _ change: (inout ServerConfiguration) -> Void = { _ in },
     machine: (inout Machine.Configuration) -> Void = { _ in },
-    _ body: (Gateway, EmbeddedServer) async throws -> Void
+    _ body: (Gateway, Database) async throws -> Void
 ) async throws {
-    try await withServer { server in
-        try server.execute(ordersSQL)
-        try await withGateway(
-            conninfo: server.conninfo, tables: ["orders", "lines"], change, machine: machine
-        ) { gateway in
-            try await body(gateway, server)
-        }
+    let database = try Database()
+    try database.execute(ordersSQL)
+    try await withGateway(
+        conninfo: database.conninfo, tables: ["orders", "lines"], change, machine: machine
+    ) { gateway in
+        try await body(gateway, database)
     }
 }
 

@@ -39,6 +39,8 @@ struct Stage: Sendable {
     ) async throws {
         try await run(writers: writers, answersChecks: answersChecks, change) { stage in
             for writer in stage.writers { await stage.connect(writer) }
+            // The first look at idle connections is due at once; the next one in a second.
+            stage.clock.advance(by: .zero)
             try await body(stage)
         }
     }

@@ -14,8 +14,12 @@ from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-# A caller that is told to wait this often is told the last answer.
-TRIES_MAX = 60
+# Told to wait this often with one request, the callers give up: the database is gone, not busy.
+TRIES_MAX = 20
+
+
+class GaveUpError(RuntimeError):
+    """The gateway refused one request again and again."""
 
 
 class ConnectionLostError(RuntimeError):
@@ -152,15 +156,19 @@ class Client:
         if answer is None:
             return
         caller.received.clear()
-        if answer.status in (429, 503) and caller.tries < TRIES_MAX:
-            seconds = answer.header("Retry-After")
-            if seconds is not None:
-                self._figures.told_to_wait[f"{answer.status} {answer.json().get('code')}"] += 1
-                due = time.monotonic() + float(seconds)
-                heapq.heappush(self._waiting, (due, id(caller), caller))
-                return
+        if answer.status in (429, 503) and answer.header("Retry-After"):
+            return self._wait(caller, answer)
         self._figures.seconds.append(time.monotonic() - caller.began)
         self._go_on(caller, answer)
+
+    def _wait(self, caller: _Caller, answer: Answer) -> None:
+        """Sends the request again when the gateway said."""
+        what = f"{answer.status} {answer.json().get('code')}"
+        self._figures.told_to_wait[what] += 1
+        if caller.tries == TRIES_MAX:
+            raise GaveUpError(f"the gateway answered {what} to one request {TRIES_MAX} times")
+        due = time.monotonic() + float(answer.header("Retry-After"))
+        heapq.heappush(self._waiting, (due, id(caller), caller))
 
 
 def parse_answer(received: bytearray) -> Answer | None:

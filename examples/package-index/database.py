@@ -53,9 +53,11 @@ class Database:
         )
         return dict(zip(names, map(int, row.split("|"))))
 
-    def compare(self, table: str, expected: dict[tuple, dict]) -> "Comparison":
+    def compare(
+        self, table: str, expected: dict[tuple, dict], unacknowledged: dict[tuple, str]
+    ) -> "Comparison":
         """Field by field, every row and every column that the table has."""
-        result = Comparison(table)
+        result = Comparison(table, unacknowledged)
         missing = set(expected)
         for row in self.rows(table):
             key = tuple(row[column] for column in KEY)
@@ -63,17 +65,22 @@ class Database:
                 missing.remove(key)
                 result.add_row(key, expected[key], row)
             else:
-                result.differ(f"{' '.join(key)}: in the table and nowhere else")
+                result.differ(key, "in the table and nowhere else")
         for key in missing:
-            result.differ(f"{' '.join(key)}: missing from the table")
+            result.differ(key, "missing from the table")
         return result
 
 
 class Comparison:
-    """`fields` were compared; the differences are kept in words."""
+    """`fields` were compared; the differences are kept in words.
 
-    def __init__(self, table: str):
+    A row that differs although its write was acknowledged is `lost`: the worst there is.
+    """
+
+    def __init__(self, table: str, unacknowledged: dict[tuple, str]):
         self.table = table
+        self.unacknowledged = unacknowledged
+        self.lost: set[tuple] = set()
         self.rows = 0
         self.fields = 0
         self.empty = 0
@@ -81,15 +88,18 @@ class Comparison:
         self.difference_count = 0
         self.differences: list[str] = []
 
-    def differ(self, text: str) -> None:
+    def differ(self, key: tuple, text: str) -> None:
         self.difference_count += 1
+        answer = self.unacknowledged.get(key, "acknowledged")
+        if key not in self.unacknowledged:
+            self.lost.add(key)
         if len(self.differences) < DIFFERENCES_MAX:
-            self.differences.append(text)
+            self.differences.append(f"{' '.join(key)} [{answer}]: {text}")
 
     def add_row(self, key: tuple, expected: dict, found: dict) -> None:
         self.rows += 1
         if found.pop("loaded_at", None) is None:
-            self.differ(f"{' '.join(key)}: loaded_at did not get its default")
+            self.differ(key, "loaded_at did not get its default")
         values = list(found.values())
         self.fields += len(values)
         self.empty += values.count("")
@@ -102,7 +112,7 @@ class Comparison:
             # Of a column that several callers write, a set: one of these must have been last.
             is_right = value in wanted if isinstance(wanted, frozenset) else value == wanted
             if not is_right:
-                self.differ(f"{' '.join(key)}: {column} is {value!r}, should be {wanted!r}")
+                self.differ(key, f"{column} is {value!r}, should be {wanted!r}")
 
 
 class ConnectionWatch:
@@ -125,6 +135,11 @@ class ConnectionWatch:
         for line in self._process.stdout:
             if line.strip().isdigit():
                 self.peak = max(self.peak, int(line))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the database could be asked all the time."""
+        return self._process.poll() is None
 
     def __enter__(self) -> "ConnectionWatch":
         return self

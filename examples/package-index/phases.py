@@ -30,6 +30,8 @@ class Loader:
         self.results: Counter[str] = Counter()
         self.problems: Counter[str] = Counter()
         self.first_problem: dict[str, str] = {}
+        # Rows whose write was not acknowledged, and the answer: these may differ, no other may.
+        self.unacknowledged: dict[Key, str] = {}
         self.batches: Counter[str] = Counter()
         self.chunks = 0
 
@@ -124,6 +126,7 @@ class Loader:
     def expect_copies(self) -> None:
         """The second table starts anew with each way of loading it."""
         self.expected = {key_of(record): row_of(record) for record in self.records}
+        self.unacknowledged.clear()
 
     def array(self) -> list[Script]:
         def post(records: list[dict]) -> tuple:
@@ -201,7 +204,8 @@ class Loader:
     def _check(self, answer: Answer, key: Key, status: int, result: str) -> None:
         body = answer.json()
         if answer.status != status or body.get("result") != result:
-            return self._report(f"{answer.status} {body.get('code', body.get('result'))}", body)
+            what = f"{answer.status} {body.get('code', body.get('result'))}"
+            return self._report(what, body, [key])
         if tuple(body["key"].values()) != key:
             return self._report("answer of another record", body)
         self.results[result] += 1
@@ -210,7 +214,8 @@ class Loader:
     def _check_many(self, answer: Answer, records: list[dict]) -> None:
         if answer.status not in (200, 207):
             body = answer.json()
-            return self._report(f"{answer.status} {body.get('code')}", body)
+            keys = [key_of(record) for record in records]
+            return self._report(f"{answer.status} {body.get('code')}", body, keys)
         if answer.chunks:
             *items, last = map(json.loads, answer.body.splitlines())
             counts = last["summary"]
@@ -222,14 +227,17 @@ class Loader:
             self._report("an item for each record is missing", counts)
         for item in items:
             if item["status"] >= 300:
-                self._report(f"{item['status']} {item['error']['code']}", item)
+                what = f"{item['status']} {item['error']['code']}"
+                self._report(what, item, [key_of(records[item["index"]])])
             elif tuple(item["key"].values()) != key_of(records[item["index"]]):
                 self._report("answer of another record", item)
             else:
                 self.results[item["result"]] += 1
 
-    def _report(self, what: str, body: dict) -> None:
+    def _report(self, what: str, body: dict, keys: Iterable[Key] = ()) -> None:
         self.problems[what] += 1
+        for key in keys:
+            self.unacknowledged[key] = what
         self.first_problem.setdefault(what, json.dumps(body, ensure_ascii=False)[:400])
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from client import Client, ConnectionLostError, Script  # noqa: E402  (after the path is set)
+from client import Client, ConnectionLostError, GaveUpError, Script  # noqa: E402  (after the path is set)
 from database import ConnectionWatch, Database, DatabaseError  # noqa: E402
 from gateway import Gateway, GatewayError  # noqa: E402
 from packages import NoPackagesError, count_gaps, parse, read_index  # noqa: E402
@@ -53,19 +53,22 @@ class Run:
         times = sorted(figures.seconds) or [0.0]
         print(LINE.format(
             name, figures.requests, records, f"{seconds:.2f}", f"{records / seconds:,.0f}",
-            f"{times[len(times) // 2] * 1e3:.1f}", f"{times[len(times) * 99 // 100] * 1e3:.1f}",
+            f"{percentile(times, 50):.1f}", f"{percentile(times, 99):.1f}",
             transactions, f"{records / max(transactions, 1):.1f}",
         ), flush=True)  # fmt: skip
         self._report_problems()
 
     def compare(self, table: str) -> None:
-        result = self.database.compare(table, self.loader.expected)
+        result = self.database.compare(
+            table, self.loader.expected, self.loader.unacknowledged
+        )
         if not result.difference_count:
-            print(f"  = {result.rows:,} rows, {result.fields:,} fields as they should be, "
-                  f"{result.empty:,} of them empty text, {result.null:,} NULL", flush=True)  # fmt: skip
+            text = f"  = {result.rows:,} rows, {result.fields:,} fields as they should be, "
+            print(text + f"{result.empty:,} empty text, {result.null:,} NULL", flush=True)
             return
         self.has_failed = True
-        print(f"  ! {table}: {result.difference_count:,} differences; the first:")
+        print(f"  ! {table}: {result.difference_count:,} differences, "
+              f"{len(result.lost):,} rows of them acknowledged; the first:")  # fmt: skip
         for text in result.differences:
             print(f"      {text}")
 
@@ -100,7 +103,7 @@ class Run:
         self.compare(COPIES)
 
 
-def report(run: Run, peak: int, before: dict[str, int]) -> None:
+def report(run: Run, watch: ConnectionWatch, before: dict[str, int]) -> None:
     figures = run.gateway.figures()
     limit = int(figures["weir_db_connections_limit"])
     run.gateway.drain()
@@ -115,18 +118,27 @@ def report(run: Run, peak: int, before: dict[str, int]) -> None:
     failed = int(figures['weir_db_transactions_total{outcome="failed"}'])
     print()
     print(f"callers       {run.loader.callers} at once, each waits for its answer")
-    print(f"connections   {peak} at most in pg_stat_activity; the gateway's limit is {limit}")
+    note = "" if watch.is_whole else " (until the database went away)"
+    print(f"connections   {watch.peak} at most in pg_stat_activity{note}; "
+          f"the gateway's limit is {limit}")  # fmt: skip
     print(f"transactions  {transactions:,} committed for {records:,} records "
           f"({records / transactions:.1f} each), {failed:,} failed; "
           f"PostgreSQL counts {delta['xact_commit']:,} with this script's own")  # fmt: skip
     print(f"deadlocks     {delta['deadlocks']}")
-    print(f"retries       {_list(retries)} inside the gateway, {_list(run.told_to_wait)} by callers")
+    waits = _list(run.told_to_wait)
+    print(f"retries       {_list(retries)} inside the gateway, {waits} by callers")
     print(f"answers       {_list(run.loader.results)}; streamed in {run.loader.chunks:,} chunks")
-    print(f"gateway       {figures['process_cpu_seconds_total']:.1f} s of CPU, "
-          f"{figures.get('process_resident_memory_bytes', 0) / 2**20:.0f} MiB resident")  # fmt: skip
-    if peak > limit:
+    mebibytes = figures.get("process_resident_memory_bytes", 0) / 2**20
+    seconds = figures["process_cpu_seconds_total"]
+    print(f"gateway       {seconds:.1f} s of CPU, {mebibytes:.0f} MiB resident")
+    if watch.peak > limit:
         run.has_failed = True
         print("  ! more connections than the limit")
+
+
+def percentile(sorted_seconds: list[float], percent: int) -> float:
+    """In milliseconds."""
+    return sorted_seconds[len(sorted_seconds) * percent // 100] * 1e3
 
 
 def _list(counts: dict[str, int]) -> str:
@@ -158,14 +170,13 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     arguments = parse_arguments()
     if not arguments.weir.is_file():
-        print(f"package-index: {arguments.weir} is not there; `make build` makes it, --weir names another",
-              file=sys.stderr)  # fmt: skip
+        print(f"package-index: no gateway at {arguments.weir}; run `make build`", file=sys.stderr)
         return 69
     try:
         text, origin = read_index(arguments.file)
         loader = Loader(parse(text, arguments.limit), arguments.callers)
         missing, empty = count_gaps(loader.records)
-        # Millions of objects that live to the end: the collector need not visit them again and again.
+        # Millions of objects that live to the end: the collector need not visit them again.
         gc.freeze()
         print(f"{len(loader.records):,} packages from {origin}")
         print(f"{missing:,} fields are missing, so their columns must take the DEFAULT; "
@@ -184,11 +195,11 @@ def main() -> int:
             watch = stack.enter_context(ConnectionWatch(database))
             run = Run(database, gateway, loader)
             run.all(arguments.edits)
-            report(run, watch.peak, before)
+            report(run, watch, before)
     except KeyboardInterrupt:
         return 130
-    except (ConnectionLostError, NoPackagesError, PostgresError, DatabaseError, GatewayError,
-            OSError) as error:  # fmt: skip
+    except (ConnectionLostError, GaveUpError, NoPackagesError, PostgresError, DatabaseError,
+            GatewayError, OSError) as error:  # fmt: skip
         print(f"package-index: {error}", file=sys.stderr)
         return 1 if isinstance(error, (ConnectionLostError, ConnectionError)) else 69
     print("\nDIFFERENT: see the lines with `!`" if run.has_failed else "\nthe same, field by field")
