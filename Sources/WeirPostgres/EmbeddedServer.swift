@@ -112,8 +112,8 @@ package struct EmbeddedServer: Sendable {
         try OwnerSession(conninfo)
     }
 
-    /// A plain connection, outside the gateway. It blocks its caller, and is used from one thread at
-    /// a time.
+    /// A plain connection, outside the gateway. It blocks its caller, and is used from one thread
+    /// at a time.
     package final class OwnerSession {
         private let session: Session
 
@@ -179,8 +179,9 @@ package struct EmbeddedServer: Sendable {
     }
 
     private func run(_ program: String, _ arguments: [String]) async throws -> Run {
-        // As another account by way of runuser: a child that changes its own account after fork shares
-        // the parent's pipes with every child forked meanwhile, and PostgreSQL never closes them.
+        // As another account by way of runuser: a child that changes its own account after fork
+        // shares the parent's pipes with every child forked meanwhile, and PostgreSQL never closes
+        // them.
         var words = [binaries + "/" + program] + arguments
         if let account { words = ["/usr/sbin/runuser", "-u", account.name, "--"] + words }
         // Its own environment: PGDATA and the like would name somebody else's cluster.
@@ -204,7 +205,8 @@ package struct EmbeddedServer: Sendable {
         for name in ["postgres", "nobody"] {
             if let entry = unsafe getpwnam(name) {
                 return Account(
-                    name: name, user: unsafe entry.pointee.pw_uid, group: unsafe entry.pointee.pw_gid)
+                    name: name, user: unsafe entry.pointee.pw_uid,
+                    group: unsafe entry.pointee.pw_gid)
             }
         }
         return nil

@@ -1,5 +1,6 @@
 package import WeirRecord
 
+// Records for tests.
 extension Record {
     /// The record that a caller's JSON makes, as the data API would decode it.
     ///

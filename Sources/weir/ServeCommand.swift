@@ -14,6 +14,7 @@ import WeirPostgres
     import Darwin
 #endif
 
+/// `weir serve`: puts the parts together and runs them until a signal.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Run the gateway.",

@@ -1,5 +1,6 @@
 import ArgumentParser
 
+/// The command line's root.
 @main
 struct WeirCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -23,8 +23,9 @@ import WeirCore
     @Test func bytesAreGivenBackWithTheAnswer() {
         var machine = Machine.testing(queueBytes: 100)
         let a = machine.queue(record(1, bytes: 60))
-        #expect(machine.finished(w0, .recordError(culprit: 0), now: at(1))
-            == .resolves(a, as: .rejected))
+        #expect(
+            machine.finished(w0, .recordError(culprit: 0), now: at(1))
+                == .resolves(a, as: .rejected))
         #expect(machine.gauges.bytesHeld == 0)
         #expect(machine.refusal(record(2, bytes: 100), now: at(1)) == nil)
     }

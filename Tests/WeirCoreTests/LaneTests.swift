@@ -19,7 +19,8 @@ import WeirCore
     @Test func aKeyKeepsItsOrderOverBatches() {
         var machine = Machine.busy(batch: 2)
         let tickets = machine.queue([record(1), record(1), record(1)])
-        #expect(machine.finished(w0, .committed, now: at(1)).assigned == [[tickets[0], tickets[1]]])
+        #expect(
+            machine.finished(w0, .committed, now: at(1)).assigned == [[tickets[0], tickets[1]]])
         #expect(machine.finished(w0, .committed, now: at(2)).assigned == [[tickets[2]]])
     }
 

@@ -50,8 +50,9 @@ import WeirCore
     @Test func aPausedTableRefusesAtTheDoorUntilItsTimeIsUp() {
         var machine = Machine.busy()
         _ = machine.finished(w0, .tableFault(orders), now: .zero)
-        #expect(machine.refusal(record(1), now: at(400))
-            == .tablePaused(retryAfter: .milliseconds(600)))
+        #expect(
+            machine.refusal(record(1), now: at(400))
+                == .tablePaused(retryAfter: .milliseconds(600)))
         #expect(machine.refusal(record(1, table: customers), now: at(400)) == nil)
         #expect(machine.refusal(record(1, deadline: at(5_000)), now: at(1_000)) == nil)
     }

@@ -43,8 +43,9 @@ import WeirCore
         let b = machine.queue(record(2))
         _ = machine.finished(w0, .transient(.deadlock), now: at(1))
         let c = machine.queue(record(3), now: at(2))
-        #expect(machine.finished(w0, .committed, now: at(20)) == .commits(b)
-            + .assigns(w0, b1, attempt: 2, [a]))
+        #expect(
+            machine.finished(w0, .committed, now: at(20)) == .commits(b)
+                + .assigns(w0, b1, attempt: 2, [a]))
         #expect(machine.finished(w0, .committed, now: at(21)).assigned == [[c]])
     }
 

@@ -6,8 +6,8 @@ import Weir
     import Darwin
 #endif
 
-/// A raw HTTP/1.1 client over a blocking socket, on a thread of its own: it sends the bytes that a test
-/// says, well-formed or not, and reads what comes back.
+/// A raw HTTP/1.1 client over a blocking socket, on a thread of its own: it sends the bytes that a
+/// test says, well-formed or not, and reads what comes back.
 actor Client {
     struct Response: Equatable, Sendable {
         var status: Int
@@ -21,7 +21,14 @@ actor Client {
         }
     }
 
+    /// The server closed the connection.
     struct Closed: Error {}
+
+    /// What came is no answer.
+    struct Nonsense: Error {}
+
+    /// The server neither said anything nor closed the connection.
+    struct Silence: Error {}
 
     private let executor: BlockingExecutor
     private let descriptor: Int32
@@ -120,17 +127,35 @@ actor Client {
         shutdown(descriptor, Int32(SHUT_WR))
     }
 
+    /// Goes away without a word, as a process that is killed.
+    func reset() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
     // MARK: Answers
 
-    func response() throws -> Response {
+    /// The head of an answer that has no body, whatever its head says.
+    func headOnly() throws -> Response {
         var lines = try readHead()
-        let status = Int(lines.removeFirst().split(separator: " ")[1]) ?? 0
+        let words = lines.removeFirst().split(separator: " ")
+        guard words.count > 1, words[0].hasPrefix("HTTP/1."), let status = Int(words[1]) else {
+            throw Nonsense()
+        }
         var headers: [String: String] = [:]
         for line in lines {
             guard let colon = line.firstIndex(of: ":") else { continue }
             headers[line[..<colon].lowercased()] = String(
                 line[line.index(after: colon)...].dropFirst())
         }
+        return Response(status: status, headers: headers, body: "")
+    }
+
+    func response() throws -> Response {
+        let head = try headOnly()
+        let (status, headers) = (head.status, head.headers)
         var body: [UInt8] = []
         if headers["transfer-encoding"] == "chunked" {
             while true {
@@ -152,7 +177,7 @@ actor Client {
             do {
                 try fill()
             } catch {
-                return true
+                return error is Closed
             }
         }
     }
@@ -186,6 +211,7 @@ actor Client {
     private func fill() throws {
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         let count = recv(descriptor, &chunk, chunk.count, 0)
+        if count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) { throw Silence() }
         guard count > 0 else { throw Closed() }
         buffer += chunk[..<count]
     }

@@ -6,7 +6,8 @@ import WeirPostgres
 /// Which connections the gateway may open, and how the database is named.
 extension PostgresTests {
     @Suite struct BudgetTests {
-        private func budget(_ change: (String) -> String = { $0 }) async throws -> ConnectionBudget {
+        private func budget(_ change: (String) -> String = { $0 }) async throws -> ConnectionBudget
+        {
             let database = try #require(Database.current)
             let info = try Conninfo(
                 change(database.server.conninfo), statementTimeout: .seconds(5),
@@ -42,7 +43,9 @@ extension PostgresTests {
             let info = try Conninfo(
                 conninfo(database.server.conninfo), statementTimeout: .seconds(5),
                 lockTimeout: .seconds(5))
-            let writers = (0..<4).map { PostgresWriter(.init(conninfo: info, tables: []), number: $0) }
+            let writers = (0..<4).map {
+                PostgresWriter(.init(conninfo: info, tables: []), number: $0)
+            }
             for writer in writers { try await writer.connect() }
             let used = try await budget(conninfo)
             #expect(used.connections == 3)
@@ -90,7 +93,9 @@ extension PostgresTests {
         #expect(reason.hasPrefix("the connection string is malformed: "))
     }
 
-    @Test(arguments: ["", "host=/tmp dbname=app", "postgres:///app", "postgres://app@db:5433/app?sslmode=require"])
+    @Test(arguments: [
+        "", "host=/tmp dbname=app", "postgres:///app", "postgres://app@db:5433/app?sslmode=require",
+    ])
     func theRestIsTaken(_ text: String) {
         #expect(refusal(of: text) == nil)
     }

@@ -39,18 +39,24 @@ extension PostgresTests {
             let columns = (0..<10).map { "c\($0) int" }.joined(separator: ", ")
             let scene = try await Scene("CREATE TABLE items (id int PRIMARY KEY, \(columns))")
             let rows = (0..<1_000).map { shape in
-                let members = (0..<10).filter { shape & (1 << $0) != 0 }.map { ",\"c\($0)\":\(shape)" }
+                let members = (0..<10).filter { shape & (1 << $0) != 0 }.map {
+                    ",\"c\($0)\":\(shape)"
+                }
                 return Row.insert("items", "{\"id\":\(shape)\(members.joined())}")
             }
             let report = try await scene.write(rows)
             #expect(report.outcome == .committed, "\(report.error as Any)")
-            #expect(try await scene.rows("SELECT count(*), sum(c0) FROM items") == [["1000", "250000"]])
+            #expect(
+                try await scene.rows("SELECT count(*), sum(c0) FROM items") == [["1000", "250000"]])
             // And again, with whatever is left of them.
             let upserts = rows.map { row in Row.upsert("items", row.data) }
-            #expect(try await scene.write(upserts).effects == Array(repeating: .updated, count: 1_000))
+            #expect(
+                try await scene.write(upserts).effects == Array(repeating: .updated, count: 1_000))
         }
 
-        @Test(arguments: [64, 65, 600, 1_500]) func aTableMayHaveManyColumns(_ count: Int) async throws {
+        @Test(arguments: [64, 65, 600, 1_500]) func aTableMayHaveManyColumns(_ count: Int)
+            async throws
+        {
             let columns = (1..<count).map { "c\($0) int" }.joined(separator: ", ")
             let scene = try await Scene("CREATE TABLE wide (id int PRIMARY KEY, \(columns))")
             let all = (1..<count).map { "\"c\($0)\":\($0)" }.joined(separator: ",")
@@ -60,8 +66,9 @@ extension PostgresTests {
                 .patch("wide", #"{"id":1}"#, #"{"\#(last)":-1}"#),
                 .insert("wide", #"{"id":2,"\#(last)":7}"#))
             #expect(report.outcome == .committed, "\(report.error as Any)")
-            #expect(try await scene.rows("SELECT id, c1, \(last) FROM wide ORDER BY id")
-                == [["1", "1", "-1"], ["2", nil, "7"]])
+            #expect(
+                try await scene.rows("SELECT id, c1, \(last) FROM wide ORDER BY id")
+                    == [["1", "1", "-1"], ["2", nil, "7"]])
         }
 
         @Test func largeValuesArriveWhole() async throws {
@@ -86,9 +93,10 @@ extension PostgresTests {
                 (0..<2_000).map { .insert($0 % 2 == 0 ? "a" : "b", #"{"id":\#($0)}"#) })
             #expect(report.outcome == .committed)
             #expect(report.statementCount == 2)
-            #expect(try await scene.rows(
-                "SELECT count(DISTINCT xid), count(*) FROM (TABLE a UNION ALL TABLE b) AS t")
-                == [["1", "2000"]])
+            #expect(
+                try await scene.rows(
+                    "SELECT count(DISTINCT xid), count(*) FROM (TABLE a UNION ALL TABLE b) AS t")
+                    == [["1", "2000"]])
         }
     }
 }

@@ -101,14 +101,17 @@ extension PostgresTests {
                 CREATE TABLE right_one (id int PRIMARY KEY REFERENCES left_one);
                 ALTER TABLE left_one ADD FOREIGN KEY (id) REFERENCES right_one
                 """)
-            let ranks = Dictionary(uniqueKeysWithValues: scene.catalog.found.map { ($0.name, $0.rank) })
+            let ranks = Dictionary(
+                uniqueKeysWithValues: scene.catalog.found.map { ($0.name, $0.rank) })
             #expect(ranks["orders"] == 0)
             #expect(ranks["lines"] == 1)
             #expect(ranks["items"] == 2)
         }
 
         @Test func aTableThatIsNotThereIsMissing() async throws {
-            let scene = try await Scene("CREATE TABLE here (id int)") { $0.tables = ["gone", "here"] }
+            let scene = try await Scene("CREATE TABLE here (id int)") {
+                $0.tables = ["gone", "here"]
+            }
             #expect(scene.catalog.missing == ["\(scene.schema).gone"])
             #expect(scene.catalog.found.map(\.name) == ["here"])
             #expect(try scene.table("here").number == 1)
@@ -124,14 +127,16 @@ extension PostgresTests {
                 """)
             let name = #"We"ird.Name; DROP"#
             let report = try await scene.write(
-                .insert(name, #"{"Key":1,"a.b":"1","quo\"te":"2","select":"3","ünï":"4"}"#).returningRow,
+                .insert(name, #"{"Key":1,"a.b":"1","quo\"te":"2","select":"3","ünï":"4"}"#)
+                    .returningRow,
                 .upsert(name, #"{"Key":1,"quo\"te":"'; DROP TABLE x; --"}"#),
                 .patch(name, #"{"Key":1}"#, #"{"select":"5"}"#),
                 .patch(name, #"{"Key":1}"#, #"{"select":"5"}"#))
             #expect(report.effects == [.inserted, .updated, .updated, .updated])
             #expect(report.rows[0] == #"{"Key":1,"a.b":"1","quo\"te":"2","select":"3","ünï":"4"}"#)
-            #expect(try await scene.rows(#"SELECT * FROM "We""ird.Name; DROP""#)
-                == [["1", "1", "'; DROP TABLE x; --", "5", "4"]])
+            #expect(
+                try await scene.rows(#"SELECT * FROM "We""ird.Name; DROP""#)
+                    == [["1", "1", "'; DROP TABLE x; --", "5", "4"]])
         }
 
         @Test func aTableOfThePublicSchemaNeedsNoSchemaInItsName() async throws {
@@ -158,6 +163,7 @@ extension Column {
     var words: String {
         let kind =
             if case .other(let name) = type { "other(\(name))" } else { "\(type)" }
-        return "\(kind) \(isNullable ? "nullable" : "required") \(hasDefault ? "default" : "-") \(generation)"
+        return
+            "\(kind) \(isNullable ? "nullable" : "required") \(hasDefault ? "default" : "-") \(generation)"
     }
 }

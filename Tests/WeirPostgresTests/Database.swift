@@ -5,8 +5,8 @@ import Weir
 import WeirCore
 import WeirPostgres
 
-/// A private PostgreSQL for the tests of one suite: started before the first, removed after the last,
-/// whatever became of them.
+/// A private PostgreSQL for the tests of one suite: started before the first, removed after the
+/// last, whatever became of them.
 struct PrivateServer: SuiteTrait, TestScoping {
     var settings: [String: String] = [:]
 
@@ -17,7 +17,8 @@ struct PrivateServer: SuiteTrait, TestScoping {
         let database = try await Database.start(settings)
         let result: Result<Void, any Error>
         do {
-            result = .success(try await Database.$current.withValue(database) { try await function() })
+            result = .success(
+                try await Database.$current.withValue(database) { try await function() })
         } catch {
             result = .failure(error)
         }

@@ -14,12 +14,17 @@ extension PostgresTests {
         @Test func recordsOfOneKeyTakeEffectInTheirOrder() async throws {
             let scene = try await Scene(Self.items)
             let report = try await scene.write(
-                .insert("items", #"{"id":1,"qty":1}"#), .patch("items", #"{"id":1}"#, #"{"qty":2}"#),
-                .insert("items", #"{"id":2,"qty":10}"#), .patch("items", #"{"id":1}"#, #"{"note":"a"}"#),
-                .upsert("items", #"{"id":1,"qty":3}"#), .patch("items", #"{"id":1}"#, #"{"qty":4}"#))
-            #expect(report.effects == [.inserted, .updated, .inserted, .updated, .updated, .updated])
-            #expect(try await scene.rows("SELECT * FROM items ORDER BY 1")
-                == [["1", "4", "a"], ["2", "10", nil]])
+                .insert("items", #"{"id":1,"qty":1}"#),
+                .patch("items", #"{"id":1}"#, #"{"qty":2}"#),
+                .insert("items", #"{"id":2,"qty":10}"#),
+                .patch("items", #"{"id":1}"#, #"{"note":"a"}"#),
+                .upsert("items", #"{"id":1,"qty":3}"#), .patch("items", #"{"id":1}"#, #"{"qty":4}"#)
+            )
+            #expect(
+                report.effects == [.inserted, .updated, .inserted, .updated, .updated, .updated])
+            #expect(
+                try await scene.rows("SELECT * FROM items ORDER BY 1")
+                    == [["1", "4", "a"], ["2", "10", nil]])
         }
 
         @Test func aRowMayComeGoAndComeAgain() async throws {
@@ -27,13 +32,15 @@ extension PostgresTests {
             let report = try await scene.write(
                 .insert("items", #"{"id":1,"qty":1,"note":"old"}"#),
                 .patch("items", #"{"id":1}"#, #"{"qty":2}"#), .delete("items", #"{"id":1}"#),
-                .patch("items", #"{"id":1}"#, #"{"qty":3}"#), .insert("items", #"{"id":1,"qty":4}"#))
+                .patch("items", #"{"id":1}"#, #"{"qty":3}"#), .insert("items", #"{"id":1,"qty":4}"#)
+            )
             #expect(report.effects == [.inserted, .updated, .deleted, .notFound, .inserted])
             #expect(try await scene.rows("SELECT * FROM items") == [["1", "4", nil]])
         }
 
         @Test func manyEditsOfFewRowsEndAsTheLastOnesSay() async throws {
-            let scene = try await Scene(Self.items + "; INSERT INTO items SELECT generate_series(0, 9)")
+            let scene = try await Scene(
+                Self.items + "; INSERT INTO items SELECT generate_series(0, 9)")
             let rows = (0..<200).map { number in
                 Row.patch("items", #"{"id":\#(number * 7 % 10)}"#, #"{"qty":\#(number)}"#)
             }
@@ -42,8 +49,9 @@ extension PostgresTests {
             let expected = (0..<10).map { id in
                 String((0..<200).last { $0 * 7 % 10 == id } ?? -1)
             }
-            #expect(try await scene.rows("SELECT qty FROM items ORDER BY id").map { $0[0] ?? "" }
-                == expected)
+            #expect(
+                try await scene.rows("SELECT qty FROM items ORDER BY id").map { $0[0] ?? "" }
+                    == expected)
         }
 
         @Test func oneKeyTwiceInsertedIsAUniqueViolation() async throws {
@@ -73,10 +81,12 @@ extension PostgresTests {
 
         @Test func rowsWhoseKeysTheDatabaseMakesKeepTheirOrder() async throws {
             let scene = try await Scene("CREATE TABLE log (id serial PRIMARY KEY, line text)")
-            let report = try await scene.write((0..<50).map { .insert("log", #"{"line":"\#($0)"}"#) })
+            let report = try await scene.write(
+                (0..<50).map { .insert("log", #"{"line":"\#($0)"}"#) })
             #expect(report.keys == (1...50).map { #"{"id":\#($0)}"# })
-            #expect(try await scene.rows("SELECT line FROM log ORDER BY id").map { $0[0] }
-                == (0..<50).map(String.init))
+            #expect(
+                try await scene.rows("SELECT line FROM log ORDER BY id").map { $0[0] }
+                    == (0..<50).map(String.init))
         }
 
         // MARK: References
@@ -144,7 +154,8 @@ extension PostgresTests {
             ]
             let whole = try await scene.write(rows[...1] + [rows[3]], groups: [0..<3])
             #expect(whole.outcome == .committed)
-            let report = try await scene.write(rows.dropFirst() + [], groups: [0..<3], isIsolated: true)
+            let report = try await scene.write(
+                rows.dropFirst() + [], groups: [0..<3], isIsolated: true)
             #expect(report.outcome == .recordError(culprit: 0))
             #expect(report.error?.sqlstate == "23505")
         }

@@ -17,7 +17,9 @@ extension PostgresTests {
             var isLost = false
             var testDescription: String { "\(state) \(constraint) \(message)" }
 
-            static func record(_ state: String, _ code: ProblemCode, constraint: String = "") -> Case {
+            static func record(_ state: String, _ code: ProblemCode, constraint: String = "")
+                -> Case
+            {
                 Case(
                     state: state, outcome: .recordError(culprit: 0), code: code,
                     constraint: constraint)

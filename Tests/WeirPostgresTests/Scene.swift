@@ -129,7 +129,8 @@ struct Scene: Sendable {
 
     @discardableResult
     func write(
-        _ rows: [Row], groups: [Range<Int>] = [], isIsolated: Bool = false, with newer: Catalog? = nil
+        _ rows: [Row], groups: [Range<Int>] = [], isIsolated: Bool = false,
+        with newer: Catalog? = nil
     ) async throws -> BatchReport {
         let records = try rows.map { row in
             try row.record(for: Self.table(row.table, schema, newer ?? catalog))

@@ -21,7 +21,8 @@ extension PostgresTests {
                     $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$;
                 CREATE TABLE items (id int PRIMARY KEY);
                 CREATE TRIGGER t BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION rest()
-                """) { $0.statementTimeout = .milliseconds(100) }
+                """
+            ) { $0.statementTimeout = .milliseconds(100) }
             let report = try await scene.write(.insert("items", #"{"id":1}"#))
             #expect(report.outcome == .transient(.statementTimeout))
             #expect(report.error?.sqlstate == "57014")
@@ -43,7 +44,8 @@ extension PostgresTests {
                 CREATE FUNCTION unlimited() RETURNS trigger LANGUAGE plpgsql AS
                     $$ BEGIN PERFORM set_config('statement_timeout', '0', true); RETURN NEW; END $$;
                 CREATE TRIGGER a BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION unlimited()
-                """) { $0.statementTimeout = .milliseconds(150) }
+                """
+            ) { $0.statementTimeout = .milliseconds(150) }
             let report = try await scene.write(.insert("items", #"{"id":1}"#))
             #expect(report.outcome == .unknown)
             #expect(!report.isConnected)
@@ -65,8 +67,9 @@ extension PostgresTests {
             #expect(report.isConnected)
             try await scene.execute("INSERT INTO done VALUES (1)")
             try await outside
-            #expect(try await scene.write(.patch("items", #"{"id":1}"#, #"{"qty":1}"#)).outcome
-                == .committed)
+            #expect(
+                try await scene.write(.patch("items", #"{"id":1}"#, #"{"qty":1}"#)).outcome
+                    == .committed)
         }
 
         @Test func aDeadlockWithAnotherApplicationMayBeTriedAgain() async throws {
@@ -81,7 +84,8 @@ extension PostgresTests {
                 """)
             try await scene.database.wait(until: scene.isFlagRaised)
             let rows: [Row] = [
-                .patch("items", #"{"id":2}"#, #"{"qty":1}"#), .patch("items", #"{"id":1}"#, #"{"qty":1}"#),
+                .patch("items", #"{"id":2}"#, #"{"qty":1}"#),
+                .patch("items", #"{"id":1}"#, #"{"qty":1}"#),
             ]
             let report = try await scene.write(rows)
             #expect(report.outcome == .transient(.deadlock))

@@ -35,32 +35,46 @@ extension PostgresTests {
             Case("text", #""\u2028\u202e""#, "\u{2028}\u{202E}"), Case("text", "\"\"", ""),
             Case("text", "\"'); DROP TABLE t; --\"", "'); DROP TABLE t; --"),
             Case("varchar(3)", "\"äöü\"", "äöü"), Case("char(4)", "\"ab\"", "ab  "),
-            Case("uuid", "\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\"", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
-            Case("uuid", "\"a0eebc999c0b4ef8bb6d6bb9bd380a11\"", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+            Case(
+                "uuid", "\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\"",
+                "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+            Case(
+                "uuid", "\"a0eebc999c0b4ef8bb6d6bb9bd380a11\"",
+                "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
             Case("bytea", #""\\x00ff10""#, "\\x00ff10"), Case("bytea", "\"\"", "\\x"),
             Case("bytea", "\"AP8Q\"", "\\x00ff10"),
             Case("json", #"{"b": 1,  "a":[1.50]}"#, #"{"b": 1,  "a":[1.50]}"#),
-            Case("json", "\"x\"", "\"x\""), Case("jsonb", #"{"b": 1,  "a":[1.50]}"#, #"{"a": [1.50], "b": 1}"#),
+            Case("json", "\"x\"", "\"x\""),
+            Case("jsonb", #"{"b": 1,  "a":[1.50]}"#, #"{"a": [1.50], "b": 1}"#),
             Case("jsonb", "12345678901234567890.5", "12345678901234567890.5"),
-            Case("numeric", "123456789012345678901234567890.123456789", "123456789012345678901234567890.123456789"),
+            Case(
+                "numeric", "123456789012345678901234567890.123456789",
+                "123456789012345678901234567890.123456789"),
             Case("numeric(8,2)", "\"1.50\"", "1.50"), Case("numeric", "1e3", "1000"),
-            Case("date", "\"2024-02-29\"", "2024-02-29"), Case("time", "\"12:34:56.789\"", "12:34:56.789"),
+            Case("date", "\"2024-02-29\"", "2024-02-29"),
+            Case("time", "\"12:34:56.789\"", "12:34:56.789"),
             Case("timestamp", "\"2024-02-29 12:34:56.123456\"", "2024-02-29 12:34:56.123456"),
             Case("timestamptz", "\"2024-02-29T12:34:56.5+02:00\"", "2024-02-29 10:34:56.5+00"),
-            Case("timestamptz", "\"infinity\"", "infinity"), Case("interval", "\"1 day 2 hours\"", "1 day 02:00:00"),
-            Case("inet", "\"10.0.0.1/8\"", "10.0.0.1/8"), Case("cidr", "\"10.0.0.0/8\"", "10.0.0.0/8"),
+            Case("timestamptz", "\"infinity\"", "infinity"),
+            Case("interval", "\"1 day 2 hours\"", "1 day 02:00:00"),
+            Case("inet", "\"10.0.0.1/8\"", "10.0.0.1/8"),
+            Case("cidr", "\"10.0.0.0/8\"", "10.0.0.0/8"),
             Case("macaddr", "\"08:00:2b:01:02:03\"", "08:00:2b:01:02:03"),
-            Case("int4range", "\"[1,5)\"", "[1,5)"), Case("tstzrange", "\"(,infinity)\"", "(,infinity)"),
+            Case("int4range", "\"[1,5)\"", "[1,5)"),
+            Case("tstzrange", "\"(,infinity)\"", "(,infinity)"),
             Case("int4multirange", "\"{[1,2),[5,9)}\"", "{[1,2),[5,9)}"),
-            Case("integer[]", "\"{1,NULL,3}\"", "{1,NULL,3}"), Case("text[]", #""{\"a,b\",\"\"}""#, #"{"a,b",""}"#),
+            Case("integer[]", "\"{1,NULL,3}\"", "{1,NULL,3}"),
+            Case("text[]", #""{\"a,b\",\"\"}""#, #"{"a,b",""}"#),
             Case("bit(3)", "\"101\"", "101"), Case("varbit(5)", "\"1011\"", "1011"),
             Case("point", "\"(1,2)\"", "(1,2)"), Case("xml", "\"<a>1</a>\"", "<a>1</a>"),
-            Case("tsvector", "\"'a':1 'b':2\"", "'a':1 'b':2"), Case("money", "\"$12.50\"", "$12.50"),
+            Case("tsvector", "\"'a':1 'b':2\"", "'a':1 'b':2"),
+            Case("money", "\"$12.50\"", "$12.50"),
             Case("oid", "4294967295", "4294967295"), Case("name", "\"abc\"", "abc"),
             Case("citytype", "\"town\"", "town"), Case("shortname", "\"abc\"", "abc"),
             Case("positive", "5", "5"), Case("amounts", "\"{1,2}\"", "{1,2}"),
             Case("pair", "\"(1,\\\"a b\\\")\"", "(1,\"a b\")"), Case("text", "null", nil),
-            Case("numeric", "null", nil), Case("jsonb", "null", nil), Case("integer[]", "null", nil),
+            Case("numeric", "null", nil), Case("jsonb", "null", nil),
+            Case("integer[]", "null", nil),
         ]
 
         static let types = """
@@ -70,14 +84,16 @@ extension PostgresTests {
             """
 
         @Test(arguments: cases) func aValueArrivesAsItWasSent(_ value: Case) async throws {
-            let scene = try await Scene("\(Self.types); CREATE TABLE t (id int PRIMARY KEY, v \(value.type))")
+            let scene = try await Scene(
+                "\(Self.types); CREATE TABLE t (id int PRIMARY KEY, v \(value.type))")
             let report = try await scene.write(
                 .insert("t", #"{"id":1,"v":\#(value.json)}"#),
                 .upsert("t", #"{"id":2,"v":\#(value.json)}"#),
                 .insert("t", #"{"id":3}"#), .patch("t", #"{"id":3}"#, #"{"v":\#(value.json)}"#))
             #expect(report.outcome == .committed, "\(report.error as Any)")
-            #expect(try await scene.rows("SET TimeZone TO 'UTC'; SELECT v FROM t")
-                == Array(repeating: [value.text], count: 3))
+            #expect(
+                try await scene.rows("SET TimeZone TO 'UTC'; SELECT v FROM t")
+                    == Array(repeating: [value.text], count: 3))
         }
 
         static let refusals = [
@@ -85,15 +101,18 @@ extension PostgresTests {
             Case("shortname", "\"abcd\"", "22001"), Case("numeric(5,2)", "1000", "22003"),
             Case("citytype", "\"metropolis\"", "22P02"), Case("positive", "0", "23514"),
             Case("integer[]", "\"{1,\"", "22P02"), Case("inet", "\"10.0.0\"", "22P02"),
-            Case("date", "\"2023-02-29\"", "22008"), Case("timestamptz", "\"yesterdayish\"", "22007"),
+            Case("date", "\"2023-02-29\"", "22008"),
+            Case("timestamptz", "\"yesterdayish\"", "22007"),
             Case("bit(3)", "\"1010\"", "22026"), Case("varbit(3)", "\"1010\"", "22001"),
             Case("jsonb", #""\u0000""#, "22P05"), Case("int4range", "\"[5,1)\"", "22000"),
             Case("numeric", "\"one\"", "22P02"), Case("numeric", "true", "22P02"),
             Case("varchar(3)[]", "\"{abcd}\"", "22001"),
         ]
 
-        @Test(arguments: refusals) func whatDoesNotFitIsRefusedAndNotCut(_ value: Case) async throws {
-            let scene = try await Scene("\(Self.types); CREATE TABLE t (id int PRIMARY KEY, v \(value.type))")
+        @Test(arguments: refusals) func whatDoesNotFitIsRefusedAndNotCut(_ value: Case) async throws
+        {
+            let scene = try await Scene(
+                "\(Self.types); CREATE TABLE t (id int PRIMARY KEY, v \(value.type))")
             let row = Row.insert("t", #"{"id":1,"v":\#(value.json)}"#)
             let report = try await scene.write(row)
             #expect(report.outcome == .recordError(culprit: 0))
@@ -103,7 +122,8 @@ extension PostgresTests {
         }
 
         @Test func aDomainsCheckNamesItsConstraint() async throws {
-            let scene = try await Scene("\(Self.types); CREATE TABLE t (id int PRIMARY KEY, v positive)")
+            let scene = try await Scene(
+                "\(Self.types); CREATE TABLE t (id int PRIMARY KEY, v positive)")
             let report = try await scene.write(.insert("t", #"{"id":1,"v":-1}"#))
             #expect(report.error?.code == .checkViolation)
             #expect(report.error?.constraint == "is_positive")

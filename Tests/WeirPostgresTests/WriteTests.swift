@@ -23,8 +23,9 @@ extension PostgresTests {
             #expect(report.keys == [#"{"id":1}"#, #"{"id":2}"#])
             #expect(report.isConnected)
             #expect(report.statementCount == 1)
-            #expect(try await scene.rows("SELECT id, qty FROM orders ORDER BY id")
-                == [["1", "3"], ["2", "4"]])
+            #expect(
+                try await scene.rows("SELECT id, qty FROM orders ORDER BY id")
+                    == [["1", "3"], ["2", "4"]])
         }
 
         @Test func absentNullAndEmptyAreThreeThings() async throws {
@@ -33,8 +34,9 @@ extension PostgresTests {
                 .insert("orders", #"{"id":1}"#), .insert("orders", #"{"id":2,"note":null}"#),
                 .insert("orders", #"{"id":3,"note":""}"#))
             #expect(report.outcome == .committed)
-            #expect(try await scene.rows("SELECT qty, note, code FROM orders ORDER BY id")
-                == [["1", "none", nil], ["1", nil, nil], ["1", "", nil]])
+            #expect(
+                try await scene.rows("SELECT qty, note, code FROM orders ORDER BY id")
+                    == [["1", "none", nil], ["1", nil, nil], ["1", "", nil]])
         }
 
         @Test func anEmptyObjectIsARowOfDefaults() async throws {
@@ -55,7 +57,8 @@ extension PostgresTests {
                 .insert("log", "{}"))
             #expect(report.effects == [.inserted, .inserted, .inserted])
             #expect(report.keys == [nil, nil, nil])
-            #expect(try await scene.rows("SELECT line FROM log ORDER BY 1") == [["a"], ["a"], [nil]])
+            #expect(
+                try await scene.rows("SELECT line FROM log ORDER BY 1") == [["a"], ["a"], [nil]])
         }
 
         @Test func anExistingRowIsLeftAloneWhenConflictsAreIgnored() async throws {
@@ -76,8 +79,9 @@ extension PostgresTests {
             #expect(report.effects == [.ignored, .inserted, .ignored, .ignored, .inserted])
             #expect(report.rows[1]?.contains(#""qty":9"#) == true)
             #expect(report.keys[4]?.contains(#"{"id":"#) == true)
-            #expect(try await scene.rows("SELECT qty, code FROM orders ORDER BY qty, code")
-                == [["1", "a"], ["1", "b"], ["9", nil]])
+            #expect(
+                try await scene.rows("SELECT qty, code FROM orders ORDER BY qty, code")
+                    == [["1", "a"], ["1", "b"], ["9", nil]])
         }
 
         // MARK: Upserts
@@ -90,8 +94,9 @@ extension PostgresTests {
                 .insert("orders", #"{"id":1,"code":"c"}"#).mergingConflicts,
                 .upsert("orders", #"{"id":2}"#), .upsert("orders", #"{"id":2}"#))
             #expect(report.effects == [.inserted, .updated, .updated, .inserted, .updated])
-            #expect(try await scene.rows("SELECT id, qty, note, code FROM orders ORDER BY id")
-                == [["1", "6", "x", "c"], ["2", "1", "none", nil]])
+            #expect(
+                try await scene.rows("SELECT id, qty, note, code FROM orders ORDER BY id")
+                    == [["1", "6", "x", "c"], ["2", "1", "none", nil]])
         }
 
         @Test func anUpsertIntoPartitionsTellsWhetherTheRowWasThere() async throws {
@@ -110,8 +115,9 @@ extension PostgresTests {
                 .upsert("metrics", #"{"day":1,"id":1,"value":7}"#))
             #expect(report.effects == [.inserted, .updated, .updated])
             #expect(report.rows[1] == #"{"day":2,"id":1,"value":6}"#)
-            #expect(try await scene.rows("SELECT * FROM metrics ORDER BY 1")
-                == [["1", "1", "7"], ["2", "1", "6"]])
+            #expect(
+                try await scene.rows("SELECT * FROM metrics ORDER BY 1")
+                    == [["1", "1", "7"], ["2", "1", "6"]])
         }
 
         // MARK: Patches and deletes
@@ -125,10 +131,12 @@ extension PostgresTests {
                 .patch("orders", #"{"id":2}"#, "{}"), .patch("orders", #"{"id":9}"#, "{}"),
                 .delete("orders", #"{"id":3}"#), .delete("orders", #"{"id":7}"#))
             #expect(report.outcome == .committed)
-            #expect(report.effects
-                == [.updated, .notFound, .unchanged, .notFound, .deleted, .notFound])
-            #expect(try await scene.rows("SELECT id, qty, note FROM orders ORDER BY id")
-                == [["1", "7", nil], ["2", "1", "none"]])
+            #expect(
+                report.effects
+                    == [.updated, .notFound, .unchanged, .notFound, .deleted, .notFound])
+            #expect(
+                try await scene.rows("SELECT id, qty, note FROM orders ORDER BY id")
+                    == [["1", "7", nil], ["2", "1", "none"]])
         }
 
         @Test func theRowIsReturnedAsItIsAfterTheWrite() async throws {
@@ -145,11 +153,12 @@ extension PostgresTests {
                 .patch("items", #"{"id":2}"#, "{}").returningRow,
                 .delete("items", #"{"id":3}"#).returningRow,
                 .patch("items", #"{"id":9}"#, #"{"qty":1}"#).returningRow)
-            #expect(report.rows == [
-                #"{"id":4,"qty":2,"twice":4}"#, #"{"id":1,"qty":5,"twice":10}"#,
-                #"{"id":2,"qty":null,"twice":null}"#, #"{"id":2,"qty":null,"twice":null}"#,
-                #"{"id":3,"qty":2,"twice":4}"#, nil,
-            ])
+            #expect(
+                report.rows == [
+                    #"{"id":4,"qty":2,"twice":4}"#, #"{"id":1,"qty":5,"twice":10}"#,
+                    #"{"id":2,"qty":null,"twice":null}"#, #"{"id":2,"qty":null,"twice":null}"#,
+                    #"{"id":3,"qty":2,"twice":4}"#, nil,
+                ])
         }
 
         @Test func compositeKeysFindTheirRows() async throws {
@@ -175,7 +184,8 @@ extension PostgresTests {
             #expect(report.outcome == .committed)
             #expect(report.effects == [.inserted])
             #expect(report.rows[0]?.contains(#""qty":3"#) == true)
-            let missing = try await scene.write(.patch("orders", #"{"id":1}"#, #"{"qty":1}"#).dryRun)
+            let missing = try await scene.write(
+                .patch("orders", #"{"id":1}"#, #"{"qty":1}"#).dryRun)
             #expect(missing.effects == [.notFound])
             #expect(try await scene.rows("SELECT count(*) FROM orders") == [["0"]])
             // The connection is as good as before.

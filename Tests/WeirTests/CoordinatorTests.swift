@@ -144,7 +144,9 @@ import WeirTesting
     }
 
     @Test func thePastTheBoundsIsRefusedBeforeAnySideEffect() async throws {
-        try await Stage.connected { $0.admission.recordsMax = 2 } _: { stage in
+        try await Stage.connected {
+            $0.admission.recordsMax = 2
+        } _: { stage in
             #expect(stage.submit(0, key: 1) == nil)
             #expect(stage.submit(1, key: 2) == nil)
             let (failure) = stage.coordinator.submit(stage.submission(2, key: 3)).failure

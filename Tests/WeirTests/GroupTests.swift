@@ -60,7 +60,9 @@ import WeirTesting
     }
 
     @Test func aGroupIsRefusedWhole() async throws {
-        try await Stage.connected { $0.admission.recordsMax = 2 } _: { stage in
+        try await Stage.connected {
+            $0.admission.recordsMax = 2
+        } _: { stage in
             let refused = stage.coordinator.submit([
                 stage.submission(4, key: 1, group: 1),
                 stage.submission(5, key: 2, group: 1),

@@ -55,7 +55,9 @@ import WeirTesting
             expect(await stage.writer.nextCall(), .connect)
             stage.clock.advance(by: .milliseconds(120))
             #expect(
-                await Set(stage.inbox.next()) == ["0 database-unavailable", "1 database-unavailable"])
+                await Set(stage.inbox.next()) == [
+                    "0 database-unavailable", "1 database-unavailable",
+                ])
         }
     }
 
@@ -226,8 +228,8 @@ extension Stage {
         #expect(await inbox.next() == ["\(index) inserted"])
     }
 
-    /// What the writer is asked when the clock moves on second by second: it is looked at as soon as it
-    /// has nothing to do.
+    /// What the writer is asked when the clock moves on second by second: it is looked at as soon
+    /// as it has nothing to do.
     func nextCheck() async -> ScriptedWriter.Call {
         while !writer.hasCall && !Task.isCancelled {
             clock.advance(by: .seconds(1))

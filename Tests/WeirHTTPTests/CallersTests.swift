@@ -1,0 +1,178 @@
+import Testing
+import Weir
+import WeirCore
+import WeirHTTP
+import WeirPostgres
+
+/// Many callers at once, and callers who do not behave.
+@Suite(.cluster, .timeLimit(.minutes(2))) struct CallersTests {
+    static let path = "/v1/tables/orders/records"
+
+    @Test func aBadRecordAmongManyCallersIsItsOwnCallersAlone() async throws {
+        try await withOrders { gateway, server in
+            let statuses = try await withThrowingTaskGroup { tasks in
+                for number in 0..<24 {
+                    let client = try gateway.client()
+                    tasks.addTask {
+                        var statuses: [Int] = []
+                        for round in 0..<20 {
+                            // Every seventh is bad, in all positions of its batches.
+                            let isBad = (number + round) % 7 == 0
+                            let answer = try await client.request(
+                                "POST", Self.path,
+                                #"{"id":\#(number * 100 + round),"qty":\#(isBad ? -1 : 1)}"#)
+                            #expect(answer.status == (isBad ? 422 : 201), "\(answer.body)")
+                            statuses.append(answer.status)
+                        }
+                        return statuses
+                    }
+                }
+                var all: [Int] = []
+                for try await statuses in tasks { all += statuses }
+                return all
+            }
+            let good = statuses.count { $0 == 201 }
+            #expect(statuses.count == 480 && good < 480)
+            #expect(try server.query("SELECT count(*) FROM orders") == [["\(good)"]])
+        }
+    }
+
+    @Test func theBudgetIsNeverExceeded() async throws {
+        try await withOrders { gateway, server in
+            let session = try server.openSession()
+            let counting = """
+                SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND backend_type = 'client backend'
+                  AND pid <> pg_backend_pid()
+                """
+            let counts = try await withThrowingTaskGroup { tasks in
+                for number in 0..<20 {
+                    let client = try gateway.client()
+                    tasks.addTask {
+                        for round in 0..<20 {
+                            let answer = try await client.request(
+                                "POST", Self.path, #"{"id":\#(number * 100 + round)}"#)
+                            #expect(answer.status == 201)
+                        }
+                    }
+                }
+                var counts: [Int] = []
+                for _ in 0..<20 {
+                    counts.append(Int(try session.query(counting)[0][0] ?? "") ?? -1)
+                    try await tasks.next()
+                }
+                return counts
+            }
+            #expect(Set(counts) == [2], "connections seen: \(counts)")
+            #expect(try server.query("SELECT count(*) FROM orders") == [["400"]])
+        }
+    }
+
+    @Test func editsOfOneRowByManyCallersAreAllApplied() async throws {
+        try await withOrders { gateway, server in
+            try server.execute(
+                """
+                CREATE TABLE edits (at bigint GENERATED ALWAYS AS IDENTITY, qty int);
+                CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN INSERT INTO edits (qty) VALUES (NEW.qty); RETURN NULL; END $$;
+                CREATE TRIGGER t AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note();
+                INSERT INTO orders (id) VALUES (1)
+                """)
+            try await withThrowingTaskGroup { tasks in
+                for number in 0..<10 {
+                    let client = try gateway.client()
+                    tasks.addTask {
+                        for round in 0..<20 {
+                            let answer = try await client.request(
+                                "PATCH", "\(Self.path)/1", #"{"qty":\#(number * 100 + round)}"#)
+                            #expect(answer.member("result") == "updated", "\(answer.body)")
+                        }
+                    }
+                }
+                try await tasks.waitForAll()
+            }
+            #expect(try server.query("SELECT count(*) FROM edits") == [["200"]])
+            // Each caller's edits in the order in which it made them.
+            let disorder = try server.query(
+                """
+                SELECT count(*) FROM (
+                    SELECT qty < lag(qty) OVER (PARTITION BY qty / 100 ORDER BY at) AS wrong FROM edits) t
+                WHERE wrong
+                """)
+            #expect(disorder == [["0"]])
+        }
+    }
+
+    @Test func aThousandIdleConnectionsHoldUpNobody() async throws {
+        try await withOrders { gateway, _ in
+            let idle = try (0..<1_000).map { _ in try gateway.client() }
+            #expect(try await gateway.client().request("POST", Self.path, "{}").status == 201)
+            for client in idle.shuffled().prefix(5) {
+                #expect(try await client.request("POST", Self.path, "{}").status == 201)
+            }
+        }
+    }
+
+    @Test func pastTheBoundAConnectionIsClosedAndPlacesComeFree() async throws {
+        try await withOrders({ $0.connectionsMax = 2 }) { gateway, _ in
+            do {
+                let open = try (0..<2).map { _ in try gateway.client() }
+                for client in open {
+                    #expect(try await client.request("GET", "/v1/tables").status == 200)
+                }
+                #expect(try await gateway.client().isClosedByServer())
+                #expect(try await open[0].request("GET", "/v1/tables").status == 200)
+            }
+            try await eventually {
+                (try? await gateway.client().request("GET", "/v1/tables").status) == 200
+            }
+        }
+    }
+
+    @Test func anIdleConnectionIsClosedInTheEnd() async throws {
+        try await withOrders({ $0.idleTimeout = .milliseconds(200) }) { gateway, _ in
+            let client = try gateway.client()
+            #expect(try await client.request("GET", "/v1/tables").status == 200)
+            #expect(await client.isClosedByServer())
+        }
+    }
+
+    @Test func aCallerWhoDoesNotReadIsNotReadEither() async throws {
+        try await withOrders { gateway, server in
+            let client = try gateway.client()
+            // Answers of some 100 MB, were they all made.
+            let request = "GET /openapi.json HTTP/1.1\r\nHost: t\r\n\r\n"
+            try await client.send(String(repeating: request, count: 3_000))
+            let other = try await gateway.client().request("POST", Self.path, "{}")
+            #expect(other.status == 201)
+            // And when it reads, everything is there.
+            for _ in 0..<3_000 { #expect(try await client.response().status == 200) }
+        }
+    }
+
+    @Test func whoLeavesBeforeTheAnswerHasWrittenOnlyWhatWasInATransaction() async throws {
+        try await withOrders { gateway, server in
+            try server.execute("INSERT INTO orders (id) VALUES (1)")
+            let lock = try server.openSession()
+            try lock.execute("BEGIN; SELECT FROM orders WHERE id = 1 FOR UPDATE")
+            let patch = { (quantity: Int) in
+                let body = #"{"qty":\#(quantity)}"#
+                return "PATCH \(Self.path)/1 HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+                    + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            }
+            // One is in its transaction, one waits behind it.
+            for quantity in [5, 6] {
+                let client = try gateway.client()
+                try await client.send(patch(quantity))
+                try await eventually {
+                    gateway.coordinator.figures().gauges.recordsHeld >= quantity - 4
+                }
+                await client.reset()
+            }
+            try await eventually { gateway.coordinator.figures().gauges.recordsHeld == 1 }
+            try lock.execute("COMMIT")
+            try await eventually { gateway.coordinator.figures().gauges.recordsHeld == 0 }
+            #expect(try server.query("SELECT qty FROM orders") == [["5"]])
+        }
+    }
+}
