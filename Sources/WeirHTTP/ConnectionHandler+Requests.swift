@@ -10,7 +10,7 @@ extension ConnectionHandler {
         let exchange = open(fields)
         if let defect = fields.defect { return refuse(exchange, Failure(defect)) }
         do {
-            switch try Route(head.method, head.uri) {
+            switch try Route(fields.isHeadRequest ? .GET : head.method, head.uri) {
             case .insert(let table):
                 var options = WriteOptions(.insert)
                 options.onConflict = fields.preferences.onConflict ?? .error
@@ -38,7 +38,8 @@ extension ConnectionHandler {
     }
 
     func open(_ fields: RequestHead) -> Exchange {
-        let exchange = Exchange(number: exchangeCount, head: fields, mintedID: plane.mint())
+        let exchange = Exchange(
+            number: exchangeCount, head: fields, mintedID: plane.mint())
         exchangeCount += 1
         exchanges.append(exchange)
         if !fields.isKeepAlive { reading = .closed }

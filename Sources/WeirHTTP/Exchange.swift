@@ -21,6 +21,7 @@ final class Exchange {
     let requestID: String?
     let preferences: Preferences
     let isKeepAlive: Bool
+    let omitsBody: Bool
     let mintedID: UUID7
     var state: State?
 
@@ -29,6 +30,7 @@ final class Exchange {
         requestID = head.requestID
         preferences = head.preferences
         isKeepAlive = head.isKeepAlive
+        omitsBody = head.isHeadRequest
         self.mintedID = mintedID
     }
 
@@ -40,7 +42,7 @@ final class Exchange {
     func head(_ status: Int) -> ResponseText.Head {
         ResponseText.Head(
             status: status, requestID: requestID, mintedRequestID: mintedID,
-            isKeepAlive: isKeepAlive)
+            isKeepAlive: isKeepAlive, omitsBody: omitsBody)
     }
 }
 

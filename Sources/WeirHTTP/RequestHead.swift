@@ -21,11 +21,14 @@ struct RequestHead {
     var expectsContinue = false
     var contentLength: Int?
     var isKeepAlive: Bool
+    /// What GET would answer, without its body.
+    let isHeadRequest: Bool
     /// The first field that cannot be taken as it is.
     var defect: Defect?
 
     init(_ head: HTTPRequestHead) {
         isKeepAlive = head.isKeepAlive
+        isHeadRequest = head.method == .HEAD
         for (name, value) in head.headers {
             // By length first: most fields of most requests mean nothing here.
             switch name.utf8.count {
@@ -54,10 +57,21 @@ struct RequestHead {
                             .unsupportedMediaType,
                             "Content-Encoding is not supported; send the body as it is")
                 }
+            case 17:
+                if name.isCaseInsensitivelyEqual("transfer-encoding") {
+                    takeTransferEncoding(value)
+                }
             default:
                 break
             }
         }
+    }
+
+    /// The parser undoes `chunked`; a body that is coded further would be stored as it is.
+    private mutating func takeTransferEncoding(_ value: String) {
+        guard !value.isCaseInsensitivelyEqual("chunked") else { return }
+        isKeepAlive = false
+        defect = defect ?? Defect(.invalidRequest, "the only Transfer-Encoding is chunked")
     }
 
     private mutating func takePreferences(_ value: String) {

@@ -134,6 +134,8 @@ struct ResponseText {
         var retryAfter: Nanoseconds?
         var allow: String?
         var isChunked = false
+        /// The answer to HEAD: the head says what the body would be.
+        var omitsBody = false
 
         struct Timing {
             var queue: Nanoseconds
@@ -149,7 +151,7 @@ struct ResponseText {
         writeHead(fields, unixNanoseconds: unixNanoseconds)
         var buffer = allocator.buffer(capacity: head.count + body.count)
         buffer.writeBytes(head)
-        if !fields.isChunked { buffer.writeBytes(body) }
+        if !fields.isChunked && !fields.omitsBody { buffer.writeBytes(body) }
         return buffer
     }
 

@@ -3,7 +3,7 @@ import Weir
 import WeirPostgres
 
 /// What is wrong is said, nothing is stored, and the next good request is served.
-@Suite(.cluster) struct BadInputTests {
+@Suite(.cluster, .serialized, .timeLimit(.minutes(2))) struct BadInputTests {
     struct Case: CustomTestStringConvertible, Sendable {
         var method = "POST"
         var target = "/v1/tables/orders/records"

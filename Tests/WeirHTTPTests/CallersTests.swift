@@ -5,7 +5,7 @@ import WeirHTTP
 import WeirPostgres
 
 /// Many callers at once, and callers who do not behave.
-@Suite(.cluster, .timeLimit(.minutes(2))) struct CallersTests {
+@Suite(.cluster, .serialized, .timeLimit(.minutes(2))) struct CallersTests {
     static let path = "/v1/tables/orders/records"
 
     @Test func aBadRecordAmongManyCallersIsItsOwnCallersAlone() async throws {
@@ -140,13 +140,13 @@ import WeirPostgres
     @Test func aCallerWhoDoesNotReadIsNotReadEither() async throws {
         try await withOrders { gateway, server in
             let client = try gateway.client()
-            // Answers of some 100 MB, were they all made.
+            // Answers of some 10 MB: more than the sockets between the two hold.
             let request = "GET /openapi.json HTTP/1.1\r\nHost: t\r\n\r\n"
-            try await client.send(String(repeating: request, count: 3_000))
+            try await client.send(String(repeating: request, count: 600))
             let other = try await gateway.client().request("POST", Self.path, "{}")
             #expect(other.status == 201)
             // And when it reads, everything is there.
-            for _ in 0..<3_000 { #expect(try await client.response().status == 200) }
+            for _ in 0..<600 { #expect(try await client.response().status == 200) }
         }
     }
 
@@ -157,7 +157,8 @@ import WeirPostgres
             try lock.execute("BEGIN; SELECT FROM orders WHERE id = 1 FOR UPDATE")
             let patch = { (quantity: Int) in
                 let body = #"{"qty":\#(quantity)}"#
-                return "PATCH \(Self.path)/1 HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+                return
+                    "PATCH \(Self.path)/1 HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
                     + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
             }
             // One is in its transaction, one waits behind it.
@@ -169,7 +170,8 @@ import WeirPostgres
                 }
                 await client.reset()
             }
-            try await eventually { gateway.coordinator.figures().gauges.recordsHeld == 1 }
+            // The event loop has seen them go by the time that it serves somebody who came later.
+            #expect(try await gateway.client().request("GET", "/v1/tables").status == 200)
             try lock.execute("COMMIT")
             try await eventually { gateway.coordinator.figures().gauges.recordsHeld == 0 }
             #expect(try server.query("SELECT qty FROM orders") == [["5"]])

@@ -129,9 +129,9 @@ actor Client {
 
     /// Goes away without a word, as a process that is killed.
     func reset() {
-        var linger = linger(l_onoff: 1, l_linger: 0)
+        var atOnce = linger(l_onoff: 1, l_linger: 0)
         setsockopt(
-            descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+            descriptor, SOL_SOCKET, SO_LINGER, &atOnce, socklen_t(MemoryLayout<linger>.size))
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 

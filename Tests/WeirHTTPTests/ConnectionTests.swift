@@ -4,7 +4,7 @@ import WeirHTTP
 import WeirPostgres
 
 /// HTTP/1.1 as clients really speak it, and as they should not.
-@Suite(.cluster) struct ConnectionTests {
+@Suite(.cluster, .serialized, .timeLimit(.minutes(2))) struct ConnectionTests {
     private func post(_ body: String, _ extra: String = "") -> String {
         "POST /v1/tables/orders/records HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
             + "\(extra)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"

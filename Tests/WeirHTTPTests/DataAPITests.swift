@@ -3,7 +3,7 @@ import Weir
 import WeirHTTP
 import WeirPostgres
 
-@Suite(.cluster) struct DataAPITests {
+@Suite(.cluster, .serialized, .timeLimit(.minutes(2))) struct DataAPITests {
     @Test func aRecordIsInsertedAndItsCallerIsToldItsKey() async throws {
         try await withOrders { gateway, server in
             let client = try gateway.client()

@@ -4,7 +4,7 @@ import WeirCore
 import WeirPostgres
 
 /// The database comes, goes, changes; the gateway is asked to stop.
-@Suite(.cluster) struct LifecycleTests {
+@Suite(.cluster, .serialized, .timeLimit(.minutes(2))) struct LifecycleTests {
     @Test func theAdminListenerHasProbesAndFigures() async throws {
         try await withOrders { gateway, _ in
             _ = try await gateway.client().request("POST", "/v1/tables/orders/records", "{}")

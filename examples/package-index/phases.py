@@ -30,7 +30,7 @@ class Loader:
         self.results: Counter[str] = Counter()
         self.problems: Counter[str] = Counter()
         self.first_problem: dict[str, str] = {}
-        # Rows whose write was not acknowledged, and the answer: these may differ, no other may.
+        # Rows with a write that was not acknowledged, and its answer: no other row may differ.
         self.unacknowledged: dict[Key, str] = {}
         self.batches: Counter[str] = Counter()
         self.chunks = 0
@@ -205,7 +205,7 @@ class Loader:
         body = answer.json()
         if answer.status != status or body.get("result") != result:
             what = f"{answer.status} {body.get('code', body.get('result'))}"
-            return self._report(what, body, [key])
+            return self._report(what, body, [key] if answer.status >= 300 else [])
         if tuple(body["key"].values()) != key:
             return self._report("answer of another record", body)
         self.results[result] += 1
@@ -237,7 +237,7 @@ class Loader:
     def _report(self, what: str, body: dict, keys: Iterable[Key] = ()) -> None:
         self.problems[what] += 1
         for key in keys:
-            self.unacknowledged[key] = what
+            self.unacknowledged.setdefault(key, what)
         self.first_problem.setdefault(what, json.dumps(body, ensure_ascii=False)[:400])
 
 
