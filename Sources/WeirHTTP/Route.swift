@@ -12,7 +12,8 @@ enum Route: Equatable {
     case openAPI
 
     init(_ method: HTTPMethod, _ target: String) throws(RouteFailure) {
-        let path = target.utf8.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        let path = Self.withoutAuthority(target.utf8)
+            .prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
         let parts = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
             .dropFirst()
         let first = parts.first.map { Substring($0) } ?? ""
@@ -48,6 +49,16 @@ enum Route: Equatable {
         default:
             throw .notFound
         }
+    }
+
+    /// The target from its path on. Clients that take the gateway for a proxy send the whole URL,
+    /// which a server must accept (RFC 9112, section 3.2.2).
+    private static func withoutAuthority(_ target: String.UTF8View) -> Substring.UTF8View {
+        guard target.first != UInt8(ascii: "/"), target.starts(with: "http".utf8),
+            let colon = target.firstIndex(of: UInt8(ascii: ":")),
+            target[colon...].starts(with: "://".utf8)
+        else { return target[...] }
+        return target[colon...].dropFirst(3).drop { $0 != UInt8(ascii: "/") }
     }
 
     private static func only(

@@ -11,9 +11,8 @@ struct StepResult {
         switch statement.returns {
         case .nothing:
             let written = step.shape.returnsRow ? result.rowCount : result.affectedCount
-            fill(written == count ? .inserted : .notFound, result, into: &results)
+            fill(written == count ? .inserted : missing, result, into: &results)
         case .keys:
-            let missing: RowEffect = step.shape.kind == .insertIgnoring ? .ignored : .notFound
             fill(result.rowCount == count ? .inserted : missing, result, into: &results)
         case .wasInserted:
             guard result.rowCount == count else { return fill(.notFound, result, into: &results) }
@@ -30,6 +29,11 @@ struct StepResult {
                 results[position] = RowResult(met, row: representation(result, row))
             }
         }
+    }
+
+    /// What a record did that was to be inserted and was not.
+    private var missing: RowEffect {
+        step.shape.kind == .insertIgnoring ? .ignored : .notFound
     }
 
     /// What a record did whose `ord` came back, and what one did whose `ord` did not.

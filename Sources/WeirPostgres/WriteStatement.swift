@@ -81,17 +81,18 @@ struct WriteStatement {
                 + text.returning((returns == .keys ? keys : []) + [row].compactMap { $0 })
             isSingleRow = present.isEmpty
         case .insertIgnoring:
-            // A row of the result for each record that was inserted; a key matches them, where the
-            // record has one.
-            returns = hasKey ? .ordinals : .keys
+            // A row of the result for each record that was inserted; its key finds the record, where
+            // the key is stored as it was sent. A rounded one would find another or none.
+            let isFound = hasKey && table.primaryKey.allSatisfy { table.columns[$0].type.isExact }
             let keys = table.primaryKey.map { "t." + text.name($0) }
-            leadingColumnCount = hasKey ? 1 : keys.count
+            returns = isFound ? .ordinals : keys.isEmpty ? .nothing : .keys
+            leadingColumnCount = isFound ? 1 : keys.count
             sql =
-                hasKey
+                isFound
                 ? text.insertIgnoring(row: row)
                 : text.insert + " ON CONFLICT DO NOTHING"
                     + text.returning(keys + [row].compactMap { $0 })
-            isSingleRow = !hasKey || present.isEmpty
+            isSingleRow = !isFound || present.isEmpty
         case .upsert:
             returns = .wasInserted
             leadingColumnCount = 1

@@ -50,6 +50,14 @@ package enum ColumnType: Hashable, Sendable {
         }
     }
 
+    /// Whether a value is stored as it is sent: a number with a scale, say, is rounded first.
+    package var isExact: Bool {
+        switch self {
+        case .boolean, .int2, .int4, .int8, .uuid, .bytea, .text: true
+        case .float4, .float8, .json, .jsonb, .other: false
+        }
+    }
+
     /// What a JSON value for this type looks like, for error messages.
     package var jsonForm: String {
         switch self {

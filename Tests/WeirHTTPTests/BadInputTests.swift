@@ -62,7 +62,8 @@ import WeirPostgres
             target: "/v1/tables/orders%00/records", body: "{}", status: 400, code: "invalid-request"
         ),
         Case(
-            target: "/v1/tables/orders%2/records", body: "{}", status: 400, code: "invalid-request"),
+            target: "/v1/tables/orders%2/records", body: "{}", status: 400,
+            code: "invalid-request"),
         Case(target: "/v1/nope", body: "", status: 404, code: "not-found"),
         Case(target: "/metrics", body: "", status: 404, code: "not-found"),
         Case(method: "PUT", body: "{}", status: 405, code: "method-not-allowed"),

@@ -96,7 +96,8 @@ import WeirPostgres
             let disorder = try server.query(
                 """
                 SELECT count(*) FROM (
-                    SELECT qty < lag(qty) OVER (PARTITION BY qty / 100 ORDER BY at) AS wrong FROM edits) t
+                    SELECT qty < lag(qty) OVER (PARTITION BY qty / 100 ORDER BY at) AS wrong
+                    FROM edits) t
                 WHERE wrong
                 """)
             #expect(disorder == [["0"]])

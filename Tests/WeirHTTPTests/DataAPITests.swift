@@ -130,14 +130,15 @@ import WeirPostgres
     @Test func aGroupCommitsWhollyOrNotAtAll() async throws {
         try await withOrders { gateway, server in
             let client = try gateway.client()
-            func send(_ quantity: Int, _ id: Int) async throws -> Client.Response {
+            func send(_ qty: Int, _ id: Int) async throws -> Client.Response {
                 try await client.request(
                     "POST", "/v1/bulk",
                     """
                     {"op":"insert","table":"orders","group":"g","data":{"id":\(id)}}
                     {"op":"insert","table":"lines","group":"g","data":{"order_id":\(id),"line":1}}
                     {"op":"insert","table":"orders","data":{"id":\(id + 100)}}
-                    {"op":"patch","table":"orders","group":"g","key":{"id":\(id)},"data":{"qty":\(quantity)}}
+                    {"op":"patch","table":"orders","group":"g",\
+                    "key":{"id":\(id)},"data":{"qty":\(qty)}}
                     """, headers: ["Content-Type": "application/x-ndjson"])
             }
             let good = try await send(5, 1)

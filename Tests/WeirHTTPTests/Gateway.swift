@@ -177,12 +177,13 @@ struct Database {
 func withOrders(
     _ change: (inout ServerConfiguration) -> Void = { _ in },
     machine: (inout Machine.Configuration) -> Void = { _ in },
+    tables: [String] = ["orders", "lines"], sql: String = ordersSQL,
     _ body: (Gateway, Database) async throws -> Void
 ) async throws {
     let database = try Database()
-    try database.execute(ordersSQL)
+    try database.execute(sql)
     try await withGateway(
-        conninfo: database.conninfo, tables: ["orders", "lines"], change, machine: machine
+        conninfo: database.conninfo, tables: tables, change, machine: machine
     ) { gateway in
         try await body(gateway, database)
     }

@@ -83,6 +83,17 @@ extension PostgresTests {
             #expect(same == [["1", "350000", "400000", "8"]])
         }
 
+        @Test func largeRowsComeBackWhole() async throws {
+            let scene = try await Scene("CREATE TABLE items (id int PRIMARY KEY, v text)")
+            let text = String(repeating: "x", count: 500_000)
+            let rows = (0..<20).map { id in
+                Row.insert("items", #"{"id":\#(id),"v":"\#(text)"}"#).returningRow
+            }
+            let report = try await scene.write(rows)
+            #expect(report.outcome == .committed)
+            #expect(report.results.map { $0.row?.count ?? 0 }.allSatisfy { $0 > 500_000 })
+        }
+
         @Test func manyRowsOfManyTablesAreOneTransaction() async throws {
             let scene = try await Scene(
                 """

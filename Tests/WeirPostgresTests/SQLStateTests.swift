@@ -85,7 +85,8 @@ extension PostgresTests {
                 .insert(
                     "items",
                     """
-                    {"state":"\(value.state)","message":"\(value.message)","name":"\(value.constraint)"}
+                    {"state":"\(value.state)","message":"\(value.message)",
+                     "name":"\(value.constraint)"}
                     """))
             #expect(report.outcome == value.outcome)
             #expect(report.error?.sqlstate == value.state)

@@ -84,6 +84,32 @@ extension PostgresTests {
                     == [["1", "a"], ["1", "b"], ["9", nil]])
         }
 
+        @Test func aKeyThatIsRoundedIsStillFound() async throws {
+            let scene = try await Scene("CREATE TABLE items (id numeric(6,2) PRIMARY KEY)")
+            let report = try await scene.write(
+                .insert("items", #"{"id":"1.004"}"#).ignoringConflicts,
+                .insert("items", #"{"id":"1.00"}"#).ignoringConflicts)
+            #expect(report.effects.sorted { $0.rawValue < $1.rawValue } == [.inserted, .ignored])
+            #expect(try await scene.rows("SELECT id FROM items") == [["1.00"]])
+        }
+
+        @Test func tmpTwoSpellings() async throws {
+            let scene = try await Scene("CREATE TABLE items (id numeric PRIMARY KEY, v int); INSERT INTO items VALUES (1, 0)")
+            let report = try await scene.write(
+                .patch("items", #"{"id":"1.0"}"#, #"{"v":1}"#),
+                .patch("items", #"{"id":"1.00"}"#, #"{"v":2}"#))
+            #expect(report.effects == [.updated, .updated])
+            #expect(try await scene.rows("SELECT v FROM items") == [["2"]])
+            let d = try await scene.write(
+                .delete("items", #"{"id":"1.0"}"#), .delete("items", #"{"id":"1.00"}"#))
+            #expect(d.effects == [.deleted, .notFound])
+            let sc = try await Scene("CREATE TABLE items (id char(4) PRIMARY KEY, v int); INSERT INTO items VALUES ('a', 0)")
+            let r = try await sc.write(
+                .patch("items", #"{"id":"a"}"#, #"{"v":1}"#),
+                .patch("items", #"{"id":"a "}"#, #"{"v":2}"#))
+            #expect(r.effects == [.updated, .updated])
+        }
+
         // MARK: Upserts
 
         @Test func anUpsertTellsWhetherTheRowWasThere() async throws {
@@ -164,7 +190,8 @@ extension PostgresTests {
         @Test func compositeKeysFindTheirRows() async throws {
             let scene = try await Scene(
                 """
-                CREATE TABLE lines (text text, line int, order_id uuid, PRIMARY KEY (order_id, line));
+                CREATE TABLE lines (
+                    text text, line int, order_id uuid, PRIMARY KEY (order_id, line));
                 INSERT INTO lines VALUES ('a', 1, '00000000-0000-0000-0000-000000000001'),
                                          ('b', 2, '00000000-0000-0000-0000-000000000001')
                 """)
