@@ -81,9 +81,10 @@ struct WriteStatement {
                 + text.returning((returns == .keys ? keys : []) + [row].compactMap { $0 })
             isSingleRow = present.isEmpty
         case .insertIgnoring:
-            // A row of the result for each record that was inserted; its key finds the record, where
-            // the key is stored as it was sent. A rounded one would find another or none.
-            let isFound = hasKey && table.primaryKey.allSatisfy { table.columns[$0].type.isExact }
+            // A row of the result for each record that was inserted; its key finds the record,
+            // where the key is stored as it was sent. A rounded one would find another or none.
+            let isFound =
+                hasKey && table.primaryKey.allSatisfy { table.columns[$0].type.isExact }
             let keys = table.primaryKey.map { "t." + text.name($0) }
             returns = isFound ? .ordinals : keys.isEmpty ? .nothing : .keys
             leadingColumnCount = isFound ? 1 : keys.count
@@ -97,18 +98,26 @@ struct WriteStatement {
             returns = .wasInserted
             leadingColumnCount = 1
             sql = text.upsert + text.returning([text.wasInserted] + [row].compactMap { $0 })
-            isSingleRow = false
+            isSingleRow = table.isKeySpeltFreely
         case .patch:
             returns = .ordinals
             leadingColumnCount = 1
             sql = text.patch(row: row)
-            isSingleRow = false
+            isSingleRow = table.isKeySpeltFreely
         case .delete:
             returns = .ordinals
             leadingColumnCount = 1
             sql = text.delete + text.returning(["u.ord"] + [row].compactMap { $0 })
-            isSingleRow = false
+            isSingleRow = table.isKeySpeltFreely
         }
+    }
+}
+
+extension TableSchema {
+    /// Whether one key may be written in several ways, as `1.0` and `1.00`: a statement that got
+    /// both would change the row for one of them and tell the other that there is none.
+    fileprivate var isKeySpeltFreely: Bool {
+        !primaryKey.allSatisfy { columns[$0].type.isExact }
     }
 }
 

@@ -93,21 +93,20 @@ extension PostgresTests {
             #expect(try await scene.rows("SELECT id FROM items") == [["1.00"]])
         }
 
-        @Test func tmpTwoSpellings() async throws {
-            let scene = try await Scene("CREATE TABLE items (id numeric PRIMARY KEY, v int); INSERT INTO items VALUES (1, 0)")
-            let report = try await scene.write(
+        @Test func twoSpellingsOfOneKeyMeetOneRow() async throws {
+            let scene = try await Scene(
+                """
+                CREATE TABLE items (id numeric PRIMARY KEY, v int); INSERT INTO items VALUES (1, 0)
+                """)
+            let patches = try await scene.write(
                 .patch("items", #"{"id":"1.0"}"#, #"{"v":1}"#),
                 .patch("items", #"{"id":"1.00"}"#, #"{"v":2}"#))
-            #expect(report.effects == [.updated, .updated])
-            #expect(try await scene.rows("SELECT v FROM items") == [["2"]])
-            let d = try await scene.write(
+            #expect(patches.effects == [.updated, .updated])
+            let upserts = try await scene.write(.upsert("items", #"{"id":"1.000","v":3}"#))
+            #expect(upserts.effects == [.updated])
+            let deletes = try await scene.write(
                 .delete("items", #"{"id":"1.0"}"#), .delete("items", #"{"id":"1.00"}"#))
-            #expect(d.effects == [.deleted, .notFound])
-            let sc = try await Scene("CREATE TABLE items (id char(4) PRIMARY KEY, v int); INSERT INTO items VALUES ('a', 0)")
-            let r = try await sc.write(
-                .patch("items", #"{"id":"a"}"#, #"{"v":1}"#),
-                .patch("items", #"{"id":"a "}"#, #"{"v":2}"#))
-            #expect(r.effects == [.updated, .updated])
+            #expect(deletes.effects == [.deleted, .notFound])
         }
 
         // MARK: Upserts
