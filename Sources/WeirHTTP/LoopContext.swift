@@ -18,8 +18,8 @@ final class LoopContext {
         text = ResponseText(version: plane.configuration.version)
     }
 
-    /// Starts the tick. Timeouts are checked once a second, for all connections: a timer for each
-    /// would cost more than a request.
+    /// Starts the tick. Timeouts are checked once a second, for all connections: no timer is set
+    /// and cancelled for each request.
     func start(_ eventLoop: any EventLoop) {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) {

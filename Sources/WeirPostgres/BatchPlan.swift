@@ -124,7 +124,7 @@ private struct ShapeList {
 }
 
 /// For each key's hash the next free wave: open addressing, at most half full. The hashes are good
-/// ones, so that they need no hashing again, which was a tenth of the time of planning a batch.
+/// ones, so that they need no hashing again.
 private struct WaveTable {
     private var hashes: [UInt64]
     /// 0 where the place is free.

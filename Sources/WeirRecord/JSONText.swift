@@ -37,7 +37,7 @@ let hexDigits = Array("0123456789abcdef".utf8)
 extension Array where Element == UInt8 {
     /// Appends `input[range]`.
     package mutating func append(_ input: Span<UInt8>, _ range: Range<Int>) {
-        // One memcpy: a byte-wise loop was a tenth of the decoding time.
+        // One memcpy instead of a bounds check for each byte.
         input.extracting(range).withUnsafeBufferPointer { append(contentsOf: $0) }
     }
 
