@@ -5,12 +5,25 @@ import WeirRecord
 extension Coordinator.State {
     // MARK: Admitting
 
+    /// Returns why the unit was refused, if it was.
+    mutating func admit(_ unit: Coordinator.Unit, now: Timestamp) -> Failure? {
+        switch unit {
+        case .one(let submission):
+            if case .failure(let failure) = admit(submission, now: now) { return failure }
+            return nil
+        case .group(let members):
+            return admit(group: members, now: now)
+        case .pack(let pack, let members):
+            return admit(pack, members[members.startIndex], now: now)
+        }
+    }
+
     mutating func admit(
         _ submission: Coordinator.Submission, now: Timestamp
     ) -> Result<Ticket, Failure> {
         switch machine.admit(entry(for: submission), now: now) {
         case .queued(let ticket), .joined(let ticket, _):
-            keep(submission, ticket, groupSerial: 0, now: now)
+            keep(.one(submission.record), submission, ticket, now: now)
             return .success(ticket)
         case .refused(let refusal):
             let failure = Failure(refusal, table: submission.record.table.publicName)
@@ -19,8 +32,26 @@ extension Coordinator.State {
         }
     }
 
-    /// Returns why the group was refused, if it was.
-    mutating func admit(
+    private mutating func admit(
+        _ pack: Pack, _ first: Coordinator.Submission, now: Timestamp
+    ) -> Failure? {
+        let entry = Entry(
+            table: TableID(first.record.table.number), orderHash: nil, byteCount: pack.byteCount,
+            deadline: first.deadline)
+        let admission = machine.admit(
+            pack: entry, recordCount: pack.records.count, orderHashes: pack.orderHashes, now: now)
+        switch admission {
+        case .queued(let ticket), .joined(let ticket, _):
+            keep(.pack(pack), first, ticket, now: now)
+            return nil
+        case .refused(let refusal):
+            let failure = Failure(refusal, table: first.record.table.publicName)
+            for _ in pack.records { metrics.count(.failed(failure)) }
+            return failure
+        }
+    }
+
+    private mutating func admit(
         group: ArraySlice<Coordinator.Submission>, now: Timestamp
     ) -> Failure? {
         switch machine.admit(group: group.map { entry(for: $0) }, now: now) {
@@ -28,7 +59,8 @@ extension Coordinator.State {
             groupSerial += 1
             for (submission, admission) in zip(group, admissions) {
                 guard let ticket = admission.ticket else { continue }
-                keep(submission, ticket, groupSerial: groupSerial, now: now)
+                keep(
+                    .one(submission.record), submission, ticket, groupSerial: groupSerial, now: now)
             }
             return nil
         case .failure(let refused):
@@ -54,13 +86,31 @@ extension Coordinator.State {
     }
 
     private mutating func keep(
-        _ submission: Coordinator.Submission, _ ticket: Ticket, groupSerial: Int, now: Timestamp
+        _ cargo: Cargo, _ submission: Coordinator.Submission, _ ticket: Ticket,
+        groupSerial: Int = 0, now: Timestamp
     ) {
-        while submissions.count <= ticket.slot { submissions.append(nil) }
-        var submission = submission
-        submission.admittedAt = now
-        submission.groupSerial = groupSerial
-        submissions[ticket.slot] = submission
+        keep(
+            .init(
+                cargo: cargo, waiter: submission.waiter, index: submission.index, admittedAt: now,
+                groupSerial: groupSerial), ticket)
+    }
+
+    private mutating func keep(_ item: Coordinator.Held, _ ticket: Ticket) {
+        while held.count <= ticket.slot { held.append(nil) }
+        held[ticket.slot] = item
+    }
+
+    private mutating func unpack(_ unpacking: Unpacking) {
+        guard let whole = held[unpacking.pack.slot], case .pack(let pack) = whole.cargo else {
+            preconditionFailure("only a pack comes apart")
+        }
+        for (offset, ticket) in unpacking.parts.enumerated() {
+            keep(
+                .init(
+                    cargo: .one(pack.records[offset]), waiter: whole.waiter,
+                    index: whole.index + offset, admittedAt: whole.admittedAt), ticket)
+        }
+        held[unpacking.pack.slot] = nil
     }
 
     // MARK: Writers
@@ -109,6 +159,7 @@ extension Coordinator.State {
     mutating func apply(
         _ effects: Effects, now: Timestamp, _ actions: inout Coordinator.Actions
     ) {
+        for unpacking in effects.unpackings { unpack(unpacking) }
         for resolution in effects.resolutions { resolve(resolution, now: now, &actions) }
         for assignment in effects.assignments {
             let writer = assignment.writer.number
@@ -155,19 +206,22 @@ extension Coordinator.State {
         var groups: [Range<Int>] = []
         var lastSerial = 0
         for ticket in assignment.tickets {
-            guard let submission = submissions[ticket.slot] else {
+            guard let item = held[ticket.slot] else {
                 preconditionFailure("a batch has a record that was settled")
             }
-            if submission.groupSerial != 0 {
+            if item.groupSerial != 0 {
                 let position = records.count
-                if submission.groupSerial == lastSerial, let last = groups.last {
+                if item.groupSerial == lastSerial, let last = groups.last {
                     groups[groups.count - 1] = last.lowerBound..<(position + 1)
                 } else {
                     groups.append(position..<(position + 1))
                 }
             }
-            lastSerial = submission.groupSerial
-            records.append(submission.record)
+            lastSerial = item.groupSerial
+            switch item.cargo {
+            case .one(let record): records.append(record)
+            case .pack(let pack): records += pack.records
+            }
         }
         return WriteBatch(
             number: assignment.batch, attempt: assignment.attempt, records: records, groups: groups,
@@ -177,35 +231,29 @@ extension Coordinator.State {
     private mutating func resolve(
         _ resolution: Resolution, now: Timestamp, _ actions: inout Coordinator.Actions
     ) {
-        let slot = resolution.ticket.slot
-        // The submission stays until the slot's next one: an answered record may yet be tried
-        // again.
-        guard let submission = submissions[slot] else {
+        // What a ticket stands for stays until the slot's next one: an answered record may yet be
+        // tried again.
+        guard let item = held[resolution.ticket.slot] else {
             preconditionFailure("a ticket was resolved that nobody holds")
         }
-        let fate = fate(of: submission, resolution.verdict, actions)
-        metrics.count(fate)
-        actions.answers.append(
-            Answer(
-                waiter: submission.waiter, index: submission.index, record: submission.record,
-                fate: fate,
-                admittedAt: submission.admittedAt))
+        let fates = fates(of: item.cargo, resolution.verdict, actions)
+        let answer = Answer(
+            waiter: item.waiter, index: item.index, cargo: item.cargo, fates: fates,
+            admittedAt: item.admittedAt)
+        answer.forEach { metrics.count($2) }
+        actions.answers.append(answer)
     }
 
-    private func fate(
-        of submission: Coordinator.Submission, _ verdict: Verdict, _ actions: Coordinator.Actions
-    ) -> Fate {
-        let table = submission.record.table.publicName
+    private func fates(
+        of cargo: Cargo, _ verdict: Verdict, _ actions: Coordinator.Actions
+    ) -> Answer.Fates {
+        let table = cargo.first.table.publicName
         switch verdict {
         case .committed(let position):
             guard let report = actions.report, let receipt = actions.receipt else {
                 preconditionFailure("only a finished attempt commits")
             }
-            let result = report.results[position]
-            if result.effect == .notFound {
-                return .failed(Failure(.recordNotFound, "no row has this key", table: table))
-            }
-            return .stored(result, receipt)
+            return .stored(report.results[position..<(position + cargo.count)], receipt)
         case .rejected:
             guard let error = actions.report?.error else {
                 preconditionFailure("only a database error rejects")

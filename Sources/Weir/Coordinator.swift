@@ -18,9 +18,6 @@ package final class Coordinator: Sendable {
         package let deadline: Timestamp
         /// Records of one call with equal numbers commit together; 0 is no group.
         package var group = 0
-        var admittedAt = Timestamp.zero
-        /// Tells apart groups of different calls.
-        var groupSerial = 0
 
         package init(
             record: Record, waiter: any Waiter, index: Int, deadline: Timestamp, group: Int = 0
@@ -33,10 +30,21 @@ package final class Coordinator: Sendable {
         }
     }
 
+    /// What a ticket stands for, and who waits for it.
+    struct Held {
+        let cargo: Cargo
+        let waiter: any Waiter
+        /// The waiter's own number for the record, or for the first of a pack.
+        let index: Int
+        let admittedAt: Timestamp
+        /// Tells apart groups; 0 is no group.
+        var groupSerial = 0
+    }
+
     struct State {
         var machine: Machine
         /// By the ticket's slot.
-        var submissions: [Submission?] = []
+        var held: [Held?] = []
         /// Writers that wait for a task.
         var isParked: [Bool]
         /// What a writer was woken for.
@@ -70,6 +78,7 @@ package final class Coordinator: Sendable {
     package let ids: IDGenerator
     let logger: Logger
     let seed: UInt64
+    private let packing: Packing
     /// One for each writer, to wait for its next task.
     private let wakeUps: [DispatchSemaphore]
     private let timer = Mutex<(any DeadlineTimer)?>(nil)
@@ -93,6 +102,7 @@ package final class Coordinator: Sendable {
         self.ids = ids
         self.logger = logger
         seed = configuration.seed
+        packing = Packing(configuration)
         timer.withLock { $0 = time.makeTimer { [weak self] in self?.timerFired() } }
     }
 
@@ -114,24 +124,49 @@ package final class Coordinator: Sendable {
     package func submit(_ submissions: [Submission]) -> [(index: Int, failure: Failure)] {
         let now = time.now
         var refused: [(index: Int, failure: Failure)] = []
+        // Before the lock, under which every caller's records wait.
+        let units = units(submissions)
         act(now) { state, actions in
-            var start = 0
-            while start < submissions.count {
-                var end = start + 1
-                let group = submissions[start].group
-                if group != 0 {
-                    while end < submissions.count && submissions[end].group == group { end += 1 }
-                    if let failure = state.admit(group: submissions[start..<end], now: now) {
-                        refused += submissions[start..<end].map { ($0.index, failure) }
-                    }
-                } else if case .failure(let failure) = state.admit(submissions[start], now: now) {
-                    refused.append((submissions[start].index, failure))
+            for unit in units {
+                if let failure = state.admit(unit, now: now) {
+                    refused += unit.submissions.map { ($0.index, failure) }
                 }
-                start = end
             }
             return state.machine.dispatch(now: now)
         }
         return refused
+    }
+
+    /// What is admitted in one piece.
+    enum Unit {
+        case one(Submission)
+        case group(ArraySlice<Submission>)
+        case pack(Pack, ArraySlice<Submission>)
+
+        var submissions: ArraySlice<Submission> {
+            switch self {
+            case .one(let submission): [submission]
+            case .group(let submissions), .pack(_, let submissions): submissions
+            }
+        }
+    }
+
+    private func units(_ submissions: [Submission]) -> [Unit] {
+        var units: [Unit] = []
+        var start = 0
+        while start < submissions.count {
+            let end = packing.end(from: start, in: submissions)
+            let members = submissions[start..<end]
+            if submissions[start].group != 0 {
+                units.append(.group(members))
+            } else if members.count > 1 {
+                units.append(.pack(Pack(members.map(\.record)), members))
+            } else {
+                units.append(.one(submissions[start]))
+            }
+            start = end
+        }
+        return units
     }
 
     /// The caller has gone: nobody needs the answer, and a record that still waits need not be

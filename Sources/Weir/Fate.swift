@@ -105,24 +105,3 @@ package struct Failure: Error, Equatable, Sendable {
         }
     }
 }
-
-/// The fate of one of a waiter's records.
-package struct Answer: Sendable {
-    package let waiter: any Waiter
-    /// The waiter's own number for the record.
-    package let index: Int
-    package let record: Record
-    package let fate: Fate
-    package let admittedAt: Timestamp
-}
-
-/// Someone who is owed the fate of records. Each is told once.
-package protocol Waiter: AnyObject, Sendable {
-    /// Where its answers go, many at a time.
-    var mailbox: any Mailbox { get }
-}
-
-/// Takes the answers of many waiters in one call, for example one hop to their event loop.
-package protocol Mailbox: AnyObject, Sendable {
-    func deliver(_ answers: [Answer])
-}

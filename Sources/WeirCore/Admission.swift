@@ -27,13 +27,13 @@ package struct AdmissionPolicy: Sendable {
         return fits ? nil : .overloaded(retryAfter: timeToEmpty)
     }
 
-    mutating func hold(bytes added: Int) {
-        records += 1
+    mutating func hold(_ count: Int = 1, bytes added: Int) {
+        records += count
         bytes += added
     }
 
-    mutating func release(bytes removed: Int) {
-        records -= 1
+    mutating func release(_ count: Int = 1, bytes removed: Int) {
+        records -= count
         bytes -= removed
         assert(records >= 0, "a record was released twice")
         assert(bytes >= 0, "more bytes were released than held")

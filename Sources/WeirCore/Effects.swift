@@ -1,6 +1,8 @@
 /// What the shell must do after a step of the machine: values, so that a test can compare them
 /// whole.
 package struct Effects: Equatable, Sendable {
+    /// To be carried out before the others, which speak of the new tickets.
+    package var unpackings: [Unpacking] = []
     package var assignments: [Assignment] = []
     package var resolutions: [Resolution] = []
     /// Tables that were found unwritable in this step: their catalog entries are stale.
@@ -12,6 +14,7 @@ package struct Effects: Equatable, Sendable {
     package init() {}
 
     package mutating func append(_ other: Effects) {
+        unpackings += other.unpackings
         assignments += other.assignments
         resolutions += other.resolutions
         pausedTables += other.pausedTables
@@ -20,7 +23,7 @@ package struct Effects: Equatable, Sendable {
 }
 
 /// A batch, handed to a writer. Tickets of one key are in admission order; each group's are
-/// adjacent.
+/// adjacent. A pack's ticket stands for all its records.
 package struct Assignment: Equatable, Sendable {
     package var writer: WriterID
     package var batch: BatchNumber
@@ -42,6 +45,17 @@ package struct Assignment: Equatable, Sendable {
     }
 }
 
+/// The records of a pack go on one by one. The tickets are theirs, in order; the pack's own is void
+/// and never resolved.
+package struct Unpacking: Equatable, Sendable {
+    package var pack: Ticket
+    package var parts: [Ticket]
+    package init(_ pack: Ticket, into parts: [Ticket]) {
+        self.pack = pack
+        self.parts = parts
+    }
+}
+
 /// The fate of one ticket. Each ticket gets exactly one.
 package struct Resolution: Equatable, Sendable {
     package var ticket: Ticket
@@ -53,7 +67,8 @@ package struct Resolution: Equatable, Sendable {
 }
 
 package enum Verdict: Equatable, Sendable {
-    /// Committed; the result stands at this position of the attempt that was just finished.
+    /// Committed; the result stands at this position of the attempt that was just finished, in
+    /// records. Those of a pack begin there.
     case committed(position: Int)
     /// The database refused this very record; the error is the attempt's.
     case rejected

@@ -5,28 +5,29 @@ import DequeModule
 /// locks.
 ///
 /// A group is one unit that stands in several lanes and leaves when it is at the head of all of
-/// them. Groups enter all their lanes in one step, so any two stand in the same order wherever they
-/// meet, and the oldest always gets through.
+/// them; so does a pack, which is one slot with many records. They enter all their lanes in one
+/// step, so any two stand in the same order wherever they meet, and the oldest always gets through.
 ///
 /// Slots are the machine's record numbers. A slot that died while queued stays linked until it
 /// reaches the head of its lane, and still counts against the bounds.
 struct LaneScheduler: Sendable {
     enum Unit: Equatable {
         case single(Int)
-        case group([Int])
+        /// The slots of a group, or the one slot of a pack.
+        case spanning([Int])
 
-        /// The first record of the unit, which speaks for all of it.
+        /// The first slot of the unit, which speaks for all of it.
         var lead: Int {
             switch self {
             case .single(let slot): slot
-            case .group(let slots): slots[0]
+            case .spanning(let slots): slots[0]
             }
         }
 
         func forEach(_ body: (Int) -> Void) {
             switch self {
             case .single(let slot): body(slot)
-            case .group(let slots): slots.forEach(body)
+            case .spanning(let slots): slots.forEach(body)
             }
         }
     }
@@ -34,8 +35,10 @@ struct LaneScheduler: Sendable {
     private struct Lane {
         var head: Int32 = -1
         var tail: Int32 = -1
-        /// Live records in this lane, every member of a group counted.
+        /// Live records that count here: a spanning unit's slots count in one lane each.
         var count: Int32 = 0
+        /// The last spanning unit that entered, so that it enters once.
+        var visitor: Int32 = -1
         /// In a batch that is in flight: nothing leaves.
         var isBusy = false
         /// In the batch that is being formed: its next unit may still join.
@@ -43,17 +46,24 @@ struct LaneScheduler: Sendable {
         var isInReady = false
     }
 
+    /// A unit's place in one lane.
     private struct Node {
         var next: Int32 = -1
-        var lane: Int32 = 0
-        var group: Int32 = -1
+        /// A slot, or -1 - the number of a span.
+        var owner: Int32 = 0
     }
 
-    private struct Group {
-        var members: [Int]
-        var lanes: [Int32]
-        /// Lanes that are not busy and have this group at their head.
+    private struct Span {
+        var members: [Int] = []
+        var lanes: [Int32] = []
+        /// Lanes that are not busy and have this unit at their head.
         var arrived = 0
+    }
+
+    /// Where a slot's records count, and how many they are.
+    private struct Home {
+        var lane: Int32 = 0
+        var count: Int32 = 0
     }
 
     /// Records without an ordering key share lane 0, which is never busy.
@@ -62,8 +72,11 @@ struct LaneScheduler: Sendable {
     private var lanes: [Lane]
     private let mask: UInt64
     private var nodes: [Node] = []
-    private var groups: [Group?] = []
-    private var freeGroups: [Int32] = []
+    private var freeNodes: [Int32] = []
+    private var spans: [Span] = []
+    private var freeSpans: [Int32] = []
+    /// By slot.
+    private var homes: [Home] = []
     private var ready = Deque<Int32>()
     private var owned: [Int32] = []
     /// Live records in lanes that are not busy.
@@ -82,43 +95,38 @@ struct LaneScheduler: Sendable {
 
     mutating func enqueue(_ slot: Int, orderHash: UInt64?) {
         let lane = laneIndex(orderHash)
-        nodes(fit: slot)
-        nodes[slot] = Node(lane: lane)
-        count(1, in: lane)
+        settle(slot, in: lane, count: 1)
         link(Int32(slot), to: lane)
     }
 
     mutating func enqueue(group members: [(slot: Int, orderHash: UInt64?)]) {
-        let index: Int32
-        if let free = freeGroups.popLast() {
-            index = free
-        } else {
-            index = Int32(groups.count)
-            groups.append(nil)
-        }
-        var heads: [(slot: Int32, lane: Int32)] = []
+        let span = makeSpan(members.map(\.slot))
+        // A member without a key needs no lane of its own as long as another one has one.
         let isOrdered = members.contains { $0.orderHash != nil }
+        for member in members where !isOrdered || member.orderHash != nil {
+            visit(laneIndex(member.orderHash), span)
+        }
+        let first = spans[Int(span)].lanes[0]
         for member in members {
-            nodes(fit: member.slot)
-            // A member without a key needs no lane of its own as long as another one has one.
-            let lane = member.orderHash == nil && isOrdered ? -1 : laneIndex(member.orderHash)
-            nodes[member.slot] = Node(lane: lane, group: index)
-            if lane >= 0 && !heads.contains(where: { $0.lane == lane }) {
-                heads.append((Int32(member.slot), lane))
-            }
+            let lane = member.orderHash == nil ? first : laneIndex(member.orderHash)
+            settle(member.slot, in: lane, count: 1)
         }
-        // Count members without a lane where the group's first lane is.
-        for member in members where nodes[member.slot].lane < 0 {
-            nodes[member.slot].lane = heads[0].lane
-        }
-        for member in members { count(1, in: nodes[member.slot].lane) }
-        groups[Int(index)] = Group(members: members.map(\.slot), lanes: heads.map(\.lane))
-        for head in heads { link(head.slot, to: head.lane) }
+        link(span)
+    }
+
+    /// Records that are one slot; each has an ordering key, or none has.
+    mutating func enqueue(pack slot: Int, orderHashes: [UInt64], count: Int) {
+        let span = makeSpan([slot])
+        spans[Int(span)].lanes.reserveCapacity(max(orderHashes.count, 1))
+        for hash in orderHashes { visit(laneIndex(hash), span) }
+        if orderHashes.isEmpty { visit(Self.unordered, span) }
+        settle(slot, in: spans[Int(span)].lanes[0], count: count)
+        link(span)
     }
 
     /// A queued record was answered before its turn.
     mutating func kill(_ slot: Int) {
-        count(-1, in: nodes[slot].lane)
+        count(-Int(homes[slot].count), in: homes[slot].lane)
     }
 
     // MARK: Leaving
@@ -128,15 +136,11 @@ struct LaneScheduler: Sendable {
         while let lane = ready.first {
             let head = lanes[Int(lane)].head
             if head >= 0 && !lanes[Int(lane)].isBusy {
-                let group = nodes[Int(head)].group
-                if group < 0 { return .single(Int(head)) }
-                let waitingGroup = groupState(group)
-                if waitingGroup.arrived == waitingGroup.lanes.count {
-                    return .group(waitingGroup.members)
-                }
+                let owner = nodes[Int(head)].owner
+                if owner >= 0 { return .single(Int(owner)) }
+                if hasArrived(-1 - owner) { return .spanning(spans[Int(-1 - owner)].members) }
             }
-            // A lane that became busy, or whose group waits elsewhere: it comes back when that
-            // ends.
+            // A lane that became busy, or whose unit waits elsewhere: it comes back when that ends.
             ready.removeFirst()
             lanes[Int(lane)].isInReady = false
         }
@@ -145,13 +149,13 @@ struct LaneScheduler: Sendable {
 
     /// Removes `unit`, which `front` just returned, and keeps its lanes for the batch being formed.
     mutating func take(_ unit: Unit) {
-        unit.forEach { count(-1, in: nodes[$0].lane) }
-        remove(unit, owns: true)
+        unit.forEach { kill($0) }
+        remove(owns: true)
     }
 
-    /// Removes `unit`, which `front` just returned and whose records have all been killed.
-    mutating func discard(_ unit: Unit) {
-        remove(unit, owns: false)
+    /// Removes the unit that `front` just returned and whose records have all been killed.
+    mutating func discard() {
+        remove(owns: false)
     }
 
     /// Ends the forming of a batch: its lanes are busy until `free`.
@@ -161,7 +165,7 @@ struct LaneScheduler: Sendable {
             lanes[Int(lane)].isBusy = true
             waiting -= Int(lanes[Int(lane)].count)
             let head = lanes[Int(lane)].head
-            if head >= 0, nodes[Int(head)].group >= 0 { arrive(-1, nodes[Int(head)].group) }
+            if head >= 0, nodes[Int(head)].owner < 0 { arrive(-1, -1 - nodes[Int(head)].owner) }
         }
         defer { owned = [] }
         return owned
@@ -176,6 +180,43 @@ struct LaneScheduler: Sendable {
         }
     }
 
+    // MARK: Spanning units
+
+    private mutating func makeSpan(_ members: [Int]) -> Int32 {
+        let index: Int32
+        if let free = freeSpans.popLast() {
+            index = free
+        } else {
+            index = Int32(spans.count)
+            spans.append(Span())
+        }
+        spans[Int(index)].members = members
+        return index
+    }
+
+    /// Adds `lane` to those of the unit, unless it is among them.
+    private mutating func visit(_ lane: Int32, _ span: Int32) {
+        guard lanes[Int(lane)].visitor != span else { return }
+        lanes[Int(lane)].visitor = span
+        spans[Int(span)].lanes.append(lane)
+    }
+
+    private mutating func link(_ span: Int32) {
+        for index in spans[Int(span)].lanes.indices {
+            let lane = spans[Int(span)].lanes[index]
+            lanes[Int(lane)].visitor = -1
+            link(-1 - span, to: lane)
+        }
+    }
+
+    private func hasArrived(_ span: Int32) -> Bool {
+        spans[Int(span)].arrived == spans[Int(span)].lanes.count
+    }
+
+    private mutating func arrive(_ step: Int, _ span: Int32) {
+        spans[Int(span)].arrived += step
+    }
+
     // MARK: Links
 
     private func laneIndex(_ orderHash: UInt64?) -> Int32 {
@@ -183,19 +224,10 @@ struct LaneScheduler: Sendable {
         return Int32(orderHash & mask) + 1
     }
 
-    private mutating func nodes(fit slot: Int) {
-        while nodes.count <= slot { nodes.append(Node()) }
-    }
-
-    private func groupState(_ index: Int32) -> Group {
-        guard let group = groups[Int(index)] else {
-            preconditionFailure("a node outlived its group")
-        }
-        return group
-    }
-
-    private mutating func arrive(_ step: Int, _ group: Int32) {
-        groups[Int(group)]?.arrived += step
+    private mutating func settle(_ slot: Int, in lane: Int32, count records: Int) {
+        while homes.count <= slot { homes.append(Home()) }
+        homes[slot] = Home(lane: lane, count: Int32(records))
+        count(records, in: lane)
     }
 
     private mutating func count(_ step: Int, in lane: Int32) {
@@ -203,33 +235,41 @@ struct LaneScheduler: Sendable {
         if !lanes[Int(lane)].isBusy { waiting += step }
     }
 
-    private mutating func link(_ slot: Int32, to lane: Int32) {
-        let tail = lanes[Int(lane)].tail
-        lanes[Int(lane)].tail = slot
-        if tail >= 0 {
-            nodes[Int(tail)].next = slot
+    private mutating func link(_ owner: Int32, to lane: Int32) {
+        let node: Int32
+        if let free = freeNodes.popLast() {
+            node = free
+            nodes[Int(node)] = Node(owner: owner)
         } else {
-            lanes[Int(lane)].head = slot
+            node = Int32(nodes.count)
+            nodes.append(Node(owner: owner))
+        }
+        let tail = lanes[Int(lane)].tail
+        lanes[Int(lane)].tail = node
+        if tail >= 0 {
+            nodes[Int(tail)].next = node
+        } else {
+            lanes[Int(lane)].head = node
             if !lanes[Int(lane)].isBusy { headChanged(lane) }
         }
     }
 
-    private mutating func remove(_ unit: Unit, owns: Bool) {
-        if let lane = ready.popFirst() { lanes[Int(lane)].isInReady = false }
-        switch unit {
-        case .single(let slot):
-            unlinkHead(of: nodes[slot].lane, owns: owns)
-        case .group(let slots):
-            let index = nodes[slots[0]].group
-            let group = groupState(index)
-            groups[Int(index)] = nil
-            freeGroups.append(index)
-            for lane in group.lanes { unlinkHead(of: lane, owns: owns) }
-        }
+    /// Removes the unit at the head of the first ready lane.
+    private mutating func remove(owns: Bool) {
+        guard let lane = ready.popFirst() else { preconditionFailure("nothing was at the front") }
+        lanes[Int(lane)].isInReady = false
+        let owner = nodes[Int(lanes[Int(lane)].head)].owner
+        guard owner < 0 else { return unlinkHead(of: lane, owns: owns) }
+        let span = Int(-1 - owner)
+        let spanned = spans[span].lanes
+        spans[span] = Span()
+        freeSpans.append(Int32(span))
+        for lane in spanned { unlinkHead(of: lane, owns: owns) }
     }
 
     private mutating func unlinkHead(of lane: Int32, owns: Bool) {
         let head = lanes[Int(lane)].head
+        freeNodes.append(head)
         lanes[Int(lane)].head = nodes[Int(head)].next
         if lanes[Int(lane)].head < 0 { lanes[Int(lane)].tail = -1 }
         if owns && lane != Self.unordered && !lanes[Int(lane)].isOwned {
@@ -243,11 +283,10 @@ struct LaneScheduler: Sendable {
     private mutating func headChanged(_ lane: Int32) {
         let head = lanes[Int(lane)].head
         guard head >= 0 else { return }
-        let group = nodes[Int(head)].group
-        if group >= 0 {
-            arrive(1, group)
-            let state = groupState(group)
-            guard state.arrived == state.lanes.count else { return }
+        let owner = nodes[Int(head)].owner
+        if owner < 0 {
+            arrive(1, -1 - owner)
+            guard hasArrived(-1 - owner) else { return }
         }
         guard !lanes[Int(lane)].isInReady else { return }
         lanes[Int(lane)].isInReady = true

@@ -83,7 +83,7 @@ extension Machine {
                     bury($0)
                 }
             }
-            lanes.discard(unit)
+            lanes.discard()
             unit.forEach { release($0) }
         }
         return nil
@@ -104,20 +104,25 @@ extension Machine {
     /// The next batch. At least one unit may leave, or `decision` had not said so.
     private mutating func formBatch(now: Timestamp, into effects: inout Effects) -> BatchRun {
         var members: [Int] = []
-        members.reserveCapacity(min(lanes.waiting, former.recordsMax))
+        var records = 0
         var bytes = 0
         while let unit = nextUnit(now: now, into: &effects) {
             let isExclusive = slots[unit.lead].isExclusive
-            let size = slots[unit.lead].unitSize
+            var unitRecords = 0
             var unitBytes = 0
-            unit.forEach { unitBytes += slots[$0].byteCount }
+            unit.forEach {
+                unitRecords += slots[$0].recordCount
+                unitBytes += slots[$0].byteCount
+            }
             if !members.isEmpty {
                 let isFull =
-                    members.count + size > former.recordsMax || bytes + unitBytes > former.bytesMax
+                    records + unitRecords > former.recordsMax
+                    || bytes + unitBytes > former.bytesMax
                 if isFull || isExclusive { break }
             }
             lanes.take(unit)
             unit.forEach { members.append($0) }
+            records += unitRecords
             bytes += unitBytes
             if isExclusive { break }
         }

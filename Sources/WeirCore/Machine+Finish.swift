@@ -46,11 +46,14 @@ extension Machine {
     ) -> Next {
         switch outcome {
         case .committed:
-            admission.settled(run.current.count, now: now)
-            for (position, slot) in run.current.enumerated() {
+            var position = 0
+            for slot in run.current {
+                let recordCount = slots[slot].recordCount
                 pauses.clear(slots[slot].table)
                 settle(slot, .committed(position: position), into: &effects)
+                position += recordCount
             }
+            admission.settled(position, now: now)
             return run.advance() ? .attempt : .settled
         case .recordError(let culprit):
             return refuse(culprit, of: &run, into: &effects)
@@ -69,6 +72,7 @@ extension Machine {
     private mutating func refuse(
         _ culprit: Int?, of run: inout BatchRun, into effects: inout Effects
     ) -> Next {
+        unpack(&run, into: &effects)
         let lead = run.current[0]
         guard slots[lead].unitSize == run.current.count else {
             run.halve(at: middle(of: run.current))
@@ -88,6 +92,30 @@ extension Machine {
         return run.advance() ? .attempt : .settled
     }
 
+    /// Takes the packs of the attempt apart, so that it can be halved anywhere: each of their
+    /// records gets a slot of its own.
+    private mutating func unpack(_ run: inout BatchRun, into effects: inout Effects) {
+        guard run.current.contains(where: { slots[$0].recordCount > 1 }) else { return }
+        run.current = run.current.flatMap { slot in
+            slots[slot].recordCount > 1 ? unpack(slot, into: &effects) : [slot]
+        }
+    }
+
+    private mutating func unpack(_ pack: Int, into effects: inout Effects) -> [Int] {
+        let ticket = slots.ticket(pack)
+        let whole = slots[pack]
+        // The pack knows only the sum of its records' bytes.
+        let (share, rest) = whole.byteCount.quotientAndRemainder(dividingBy: whole.recordCount)
+        let parts = (0..<whole.recordCount).map { index in
+            let slot = slots.split(off: pack, byteCount: index == 0 ? share + rest : share)
+            admission.hold(bytes: slots[slot].byteCount)
+            return slot
+        }
+        release(pack)
+        effects.unpackings.append(Unpacking(ticket, into: parts.map(slots.ticket)))
+        return parts
+    }
+
     /// Where to halve: at a unit's start, as near to the middle as there is one.
     private func middle(of current: [Int]) -> Int {
         var start = 0
@@ -104,6 +132,7 @@ extension Machine {
         into effects: inout Effects
     ) -> Next {
         guard let delay = retryPolicy.delay(afterAttempt: run.attempt, using: &random) else {
+            if reason.yieldsToSmallerBatches { unpack(&run, into: &effects) }
             let isDivisible = slots[run.current[0]].unitSize < run.current.count
             if reason.yieldsToSmallerBatches && isDivisible {
                 run.halve(at: middle(of: run.current))
@@ -208,7 +237,7 @@ extension Machine {
     }
 
     mutating func release(_ slot: Int) {
-        admission.release(bytes: slots[slot].byteCount)
+        admission.release(slots[slot].recordCount, bytes: slots[slot].byteCount)
         inFlight.remove(slots[slot].message)
         slots.release(slot)
     }

@@ -53,7 +53,7 @@ extension Machine {
             hasDeadline =
                 hasDeadline
                 || !slots[slot].isAnswered && slots[slot].deadline < .distantFuture
-            held += 1
+            held += slots[slot].recordCount
             bytes += slots[slot].byteCount
             if slots[slot].state == .queued { liveQueuedBytes += slots[slot].byteCount }
         }

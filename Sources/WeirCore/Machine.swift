@@ -90,6 +90,31 @@ package struct Machine: Sendable {
         return .queued(slots.ticket(slot))
     }
 
+    /// Admits records of one caller and one table that travel as one for as long as nothing is
+    /// wrong with any of them: one ticket, one place in the queue, one answer. They are refused
+    /// together. When an attempt that holds them fails they come apart: see `Unpacking`.
+    ///
+    /// - Parameters:
+    ///   - entry: speaks for all; its bytes are theirs together. It has no message, its order hash
+    ///     is not looked at, and it is not exclusive.
+    ///   - orderHashes: of each record that has an ordering key; records without one may stand
+    ///     between them.
+    package mutating func admit(
+        pack entry: Entry, recordCount: Int, orderHashes: [UInt64], now: Timestamp
+    ) -> Admission {
+        precondition(
+            recordCount <= former.recordsMax && entry.byteCount <= former.bytesMax,
+            "a pack is no larger than a batch")
+        precondition(entry.message == nil && !entry.isExclusive, "a pack is anonymous")
+        if let refusal = refusal(table: entry.table, now: now) { return .refused(refusal) }
+        if let refusal = admission.refusal(adding: recordCount, bytes: entry.byteCount) {
+            return .refused(refusal)
+        }
+        let slot = hold(entry, recordCount: recordCount, now: now)
+        lanes.enqueue(pack: slot, orderHashes: orderHashes, count: recordCount)
+        return .queued(slots.ticket(slot))
+    }
+
     /// Admits records that commit together or not at all. They are refused together too: the result
     /// has one element per entry, or a refusal that stands for all.
     package mutating func admit(
@@ -184,10 +209,10 @@ package struct Machine: Sendable {
     }
 
     private mutating func hold(
-        _ entry: Entry, state: SlotTable.State = .queued, now: Timestamp
+        _ entry: Entry, recordCount: Int = 1, state: SlotTable.State = .queued, now: Timestamp
     ) -> Int {
-        let slot = slots.allocate(entry, state: state, now: now)
-        admission.hold(bytes: entry.byteCount)
+        let slot = slots.allocate(entry, recordCount: recordCount, state: state, now: now)
+        admission.hold(recordCount, bytes: entry.byteCount)
         if state == .queued {
             inFlight.insert(entry.message, slot: slot)
             queuedBytes += entry.byteCount

@@ -1,4 +1,4 @@
-/// The records that the machine holds, by slot, and what state each is in.
+/// What the machine holds, by slot, and what state each is in: mostly one record a slot.
 struct SlotTable: Sendable {
     enum State: Sendable {
         case free
@@ -21,12 +21,15 @@ struct SlotTable: Sendable {
         /// Nobody waits any more: answered, or the caller has gone.
         var isAnswered = false
         var table = TableID(0)
+        /// Records that this slot stands for; more than one in a pack.
+        var recordCount = 1
+        /// Of all its records.
         var byteCount = 0
         var admittedAt = Timestamp.zero
         var deadline = Timestamp.zero
         var message: MessageKey?
         var isExclusive = false
-        /// Members of the unit that this record leads; 0 for the other members of a group.
+        /// Slots of the unit that this one leads; 0 for the other members of a group.
         var unitSize = 1
         /// The first member of the unit.
         var lead = 0
@@ -44,7 +47,9 @@ struct SlotTable: Sendable {
 
     var count: Int { slots.count }
 
-    mutating func allocate(_ entry: Entry, state: State, now: Timestamp) -> Int {
+    mutating func allocate(
+        _ entry: Entry, recordCount: Int = 1, state: State, now: Timestamp
+    ) -> Int {
         let slot: Int
         if let recycled = free.popLast() {
             slot = recycled
@@ -54,8 +59,19 @@ struct SlotTable: Sendable {
         }
         slots[slot] = Slot(
             generation: slots[slot].generation, state: state, table: entry.table,
-            byteCount: entry.byteCount, admittedAt: now, deadline: entry.deadline,
+            recordCount: recordCount, byteCount: entry.byteCount, admittedAt: now,
+            deadline: entry.deadline,
             message: entry.message, isExclusive: entry.isExclusive, lead: slot)
+        return slot
+    }
+
+    /// A slot for one of the records of a pack, in the pack's own state.
+    mutating func split(off pack: Int, byteCount: Int) -> Int {
+        let whole = slots[pack]
+        let entry = Entry(
+            table: whole.table, orderHash: nil, byteCount: byteCount, deadline: whole.deadline)
+        let slot = allocate(entry, state: whole.state, now: whole.admittedAt)
+        slots[slot].isAnswered = whole.isAnswered
         return slot
     }
 

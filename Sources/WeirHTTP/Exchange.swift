@@ -50,6 +50,6 @@ extension Answer {
     /// A waiter's number for a record holds the exchange's number and the record's place in its
     /// request.
     static func index(exchange: Int, item: Int) -> Int { exchange << 20 | item }
+    static func item(_ index: Int) -> Int { index & 0xF_FFFF }
     var exchange: Int { index >> 20 }
-    var item: Int { index & 0xF_FFFF }
 }

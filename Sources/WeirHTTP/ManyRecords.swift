@@ -13,8 +13,9 @@ final class ManyRecords {
         case bulk
     }
 
-    /// Records that are decoded before the event loop gets its turn again.
-    private static let sliceCount = 256
+    /// Records that are decoded before the event loop gets its turn again: about half a
+    /// millisecond.
+    private static let sliceCount = 500
 
     private let exchange: Exchange
     private let target: Target
@@ -121,11 +122,14 @@ final class ManyRecords {
     private func submit(_ submissions: [Coordinator.Submission], on connection: ConnectionHandler) {
         guard !submissions.isEmpty else { return }
         onTheirWay += submissions.count
+        var rest = submissions[...]
+        // In the order in which they were submitted.
         for (index, failure) in plane.coordinator.submit(submissions) {
             onTheirWay -= 1
-            let item = index & 0xF_FFFF
-            let record = submissions.first { $0.index == index }?.record
-            answer.append(item, failure, messageID: record?.messageID, on: connection)
+            rest = rest.drop { $0.index != index }
+            answer.append(
+                Answer.item(index), failure, messageID: rest.first?.record.messageID,
+                on: connection)
         }
     }
 
@@ -243,7 +247,7 @@ final class ManyRecords {
                         .rolledBack, "another member of the group was refused; nothing was written",
                         table: member.record.table.publicName)
                     answer.append(
-                        member.index & 0xF_FFFF, failure, messageID: member.record.messageID,
+                        Answer.item(member.index), failure, messageID: member.record.messageID,
                         on: connection)
                 }
             } else {
@@ -257,15 +261,17 @@ final class ManyRecords {
     // MARK: Answers
 
     func receive(_ answer: Answer, on connection: ConnectionHandler) {
-        onTheirWay -= 1
-        switch answer.fate {
-        case .stored(let result, _):
-            self.answer.append(
-                answer.item, result, messageID: answer.record.messageID, minted: plane.mint(),
-                record: answer.record, on: connection)
-        case .failed(let failure):
-            self.answer.append(
-                answer.item, failure, messageID: answer.record.messageID, on: connection)
+        answer.forEach { index, record, fate in
+            onTheirWay -= 1
+            switch fate {
+            case .stored(let result, _):
+                self.answer.append(
+                    Answer.item(index), result, messageID: record.messageID, minted: plane.mint(),
+                    record: record, on: connection)
+            case .failed(let failure):
+                self.answer.append(
+                    Answer.item(index), failure, messageID: record.messageID, on: connection)
+            }
         }
         goOn(on: connection)
     }

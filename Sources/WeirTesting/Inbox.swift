@@ -48,18 +48,22 @@ package final class Inbox: Waiter, Mailbox {
     }
 
     /// The next delivery, in words.
-    package func next() async -> [String] { await nextAnswers().map(\.words) }
+    package func next() async -> [String] { await nextAnswers().flatMap(\.words) }
 
     /// Deliveries that nobody has asked for.
-    package var unread: [[String]] { state.withLock { $0.deliveries.map { $0.map(\.words) } } }
+    package var unread: [[String]] { state.withLock { $0.deliveries.map { $0.flatMap(\.words) } } }
 }
 
 extension Answer {
     /// `3 inserted`, `4 unique-violation`.
-    package var words: String {
-        switch fate {
-        case .stored(let result, _): "\(index) \(result.effect.name)"
-        case .failed(let failure): "\(index) \(failure.code.rawValue)"
+    package var words: [String] {
+        var words: [String] = []
+        forEach { index, _, fate in
+            switch fate {
+            case .stored(let result, _): words.append("\(index) \(result.effect.name)")
+            case .failed(let failure): words.append("\(index) \(failure.code.rawValue)")
+            }
         }
+        return words
     }
 }

@@ -12,6 +12,7 @@ extension Simulator {
             return fail("1: \(resolution.ticket) was \(waiter.state) and is resolved again")
         }
         waiters[index].state = .resolved(resolution.verdict)
+        if waiter.recordCount > 1, resolution.verdict == .rejected { fail("a pack was rejected") }
         switch resolution.verdict {
         case .committed(let position):
             checkCommitted(waiter, at: position, finished)
@@ -36,8 +37,8 @@ extension Simulator {
             return fail("5: record \(waiter.record) is called committed without a COMMIT")
         }
         let records = finished.attempt.records
-        guard records.indices.contains(position), records[position] == waiter.record else {
-            return fail("5: record \(waiter.record) is not at position \(position)")
+        guard position <= records.count, records[position...].starts(with: waiter.records) else {
+            return fail("5: records \(waiter.records) are not at position \(position)")
         }
     }
 
@@ -82,14 +83,18 @@ extension Simulator {
         case .tablePaused: break
         default: fail("record \(waiter.record) was refused late: \(refusal)")
         }
-        if isInFlight(waiter.record) { fail("record \(waiter.record) is in flight and is denied") }
+        for record in waiter.records where isInFlight(record) {
+            fail("record \(record) is in flight and is denied")
+        }
         deny(waiter)
     }
 
     private mutating func deny(_ waiter: Waiter) {
-        database.records[waiter.record].isDenied = true
-        if database.records[waiter.record].isEffective {
-            fail("record \(waiter.record) took effect and is denied")
+        for record in waiter.records {
+            database.records[record].isDenied = true
+            if database.records[record].isEffective {
+                fail("record \(record) took effect and is denied")
+            }
         }
     }
 
@@ -103,10 +108,11 @@ extension Simulator {
             return fail("3: writer \(number) is not idle and got a batch")
         }
         if isDrained { fail("8: a batch after the end of the drain") }
-        let records = assignment.tickets.compactMap { waiter($0) }.map(\.record)
-        guard records.count == assignment.tickets.count, !records.isEmpty else {
+        let members = assignment.tickets.compactMap { waiter($0) }
+        guard members.count == assignment.tickets.count, !members.isEmpty else {
             return fail("a batch has an unknown ticket")
         }
+        let records = members.flatMap(\.records)
         checkNumber(assignment)
         for record in records { checkMember(record) }
         checkKeys(records)
@@ -128,6 +134,7 @@ extension Simulator {
         if database.records[record].isDenied { fail("record \(record) was denied and is sent") }
         switch waiters[waiterOfRecord[record]].state {
         case .open, .cancelled, .resolved(.refused(.outcomeUnknown)): break
+        case .unpacked: fail("record \(record) is sent and its pack is apart")
         case .resolved(let verdict): fail("record \(record) is answered and is sent: \(verdict)")
         }
     }

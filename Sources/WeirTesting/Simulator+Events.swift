@@ -20,6 +20,34 @@ extension Simulator {
         handle(machine.dispatch(now: now))
     }
 
+    /// Records of one caller and one table, as a request with many lines sends them.
+    mutating func submitPack() {
+        let count = 1 + random.below(plan.configuration.batch.recordsMax)
+        let first = makeEntry().entry
+        var members: [(entry: Entry, poison: ModelDatabase.Poison)] = []
+        var bytes = 0
+        for _ in 0..<count {
+            var member = makeEntry()
+            member.entry.message = nil
+            member.entry.isExclusive = false
+            member.entry.table = first.table
+            member.entry.deadline = first.deadline
+            // Else nearly every pack would come apart.
+            if random.chance(80) { member.poison = .none }
+            bytes += member.entry.byteCount
+            if bytes <= plan.configuration.batch.bytesMax { members.append(member) }
+        }
+        var pack = members[0].entry
+        pack.orderHash = nil
+        pack.byteCount = members.reduce(0) { $0 + $1.entry.byteCount }
+        let admission = machine.admit(
+            pack: pack, recordCount: members.count,
+            orderHashes: members.compactMap(\.entry.orderHash),
+            now: now)
+        admitted(pack: admission, members)
+        handle(machine.dispatch(now: now))
+    }
+
     mutating func submitGroup() {
         var members: [(entry: Entry, poison: ModelDatabase.Poison)] = []
         for _ in 0...random.below(5) {

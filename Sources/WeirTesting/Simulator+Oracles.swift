@@ -47,6 +47,48 @@ extension Simulator {
         checkGroupJoin(admissions)
     }
 
+    mutating func admitted(
+        pack admission: Admission, _ members: [(entry: Entry, poison: ModelDatabase.Poison)]
+    ) {
+        note("pack of \(members.count): \(admission)")
+        switch admission {
+        case .refused(let refusal): checkAtTheDoor(refusal)
+        case .joined: fail("a pack joined something")
+        case .queued(let ticket):
+            checkIsOpen()
+            occurrences.packs += 1
+            let first = database.records.count
+            for (entry, poison) in members {
+                database.records.append(
+                    .init(
+                        sequence: database.records.count, entry: entry, poison: poison, group: -1))
+                waiterOfRecord.append(waiters.count)
+            }
+            add(
+                Waiter(
+                    ticket: ticket, record: first, recordCount: members.count,
+                    deadline: members[0].entry.deadline, isJoined: false))
+        }
+    }
+
+    mutating func unpacked(_ unpacking: Unpacking) {
+        note("  \(unpacking.pack) comes apart")
+        occurrences.unpackings += 1
+        guard let index = index(unpacking.pack) else { return fail("1: an unknown pack") }
+        let pack = waiters[index]
+        guard pack.recordCount == unpacking.parts.count else {
+            return fail("\(pack.recordCount) records became \(unpacking.parts.count)")
+        }
+        waiters[index].state = .unpacked
+        for (ticket, record) in zip(unpacking.parts, pack.records) {
+            waiterOfRecord[record] = waiters.count
+            add(
+                Waiter(
+                    ticket: ticket, record: record, deadline: pack.deadline, isJoined: false,
+                    state: pack.state))
+        }
+    }
+
     private mutating func checkGroupJoin(_ admissions: [Admission]) {
         let joined = admissions.compactMap { $0.ticket }.compactMap { waiter($0)?.record }
         guard let first = joined.first else { return }
@@ -141,6 +183,7 @@ extension Simulator {
 
     mutating func handle(_ given: Effects, after finished: Finished? = nil) {
         let effects = sabotaged(given)
+        for unpacking in effects.unpackings { unpacked(unpacking) }
         for resolution in effects.resolutions { resolved(resolution, after: finished) }
         for assignment in effects.assignments { assigned(assignment) }
         for table in effects.pausedTables {
@@ -184,16 +227,21 @@ extension Simulator {
         if !violations.isEmpty { fail(violations.joined(separator: "; ")) }
     }
 
+    private func isAsCommitted(_ record: ModelDatabase.Record) -> Bool {
+        record.isEffective || record.entry.isExclusive
+    }
+
     mutating func examineEnd() {
         guard failure == nil else { return }
         if machine.gauges.recordsHeld != 0 { fail("drained with records held") }
         for waiter in waiters {
-            let record = database.records[waiter.record]
             switch waiter.state {
             case .open:
                 fail("1: \(waiter.ticket) of record \(waiter.record) was never resolved")
-            case .resolved(.committed) where !record.isEffective && !record.entry.isExclusive:
-                fail("5: record \(waiter.record) is called committed and is not")
+            case .resolved(.committed):
+                for record in waiter.records where !isAsCommitted(database.records[record]) {
+                    fail("5: record \(record) is called committed and is not")
+                }
             default: break
             }
         }

@@ -45,6 +45,8 @@ package struct Simulator {
         package var unknownsApplied = 0
         package var unknownsLost = 0
         package var groups = 0
+        package var packs = 0
+        package var unpackings = 0
         package var rolledBack = 0
         package var rejected = 0
         package var exclusives = 0
@@ -84,12 +86,19 @@ package struct Simulator {
             case open
             case cancelled
             case resolved(Verdict)
+            /// The records of a pack have waiters of their own now.
+            case unpacked
         }
         let ticket: Ticket
+        /// The first of its records, which are numbered in a row.
         let record: Int
+        /// More than one for a pack.
+        var recordCount = 1
         let deadline: Timestamp
         let isJoined: Bool
         var state = State.open
+
+        var records: Range<Int> { record..<(record + recordCount) }
     }
 
     let seed: UInt64
@@ -146,7 +155,8 @@ package struct Simulator {
         for _ in 0..<plan.steps where failure == nil {
             passTime()
             switch random.below(100) {
-            case 0..<30: submit(makeEntry())
+            case 0..<22: submit(makeEntry())
+            case 22..<30: submitPack()
             case 30..<38: submitGroup()
             case 38..<44: repeatMessage()
             case 44..<46: repeatGroup()
@@ -178,7 +188,7 @@ package struct Simulator {
             if stepsLeft == 0 { fail("records are left and nothing moves") }
             passTime()
             switch random.below(10) {
-            case 0: submit(makeEntry())
+            case 0: random.chance(50) ? submit(makeEntry()) : submitPack()
             case 1..<6: finishSomething()
             case 6..<8 where !plan.endsWithoutDatabase: connectSomething()
             default: awaitTimer()

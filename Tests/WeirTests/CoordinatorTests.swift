@@ -107,7 +107,7 @@ import WeirTesting
             #expect(try await stage.nextBatch().keys == [#"{"id":3}"#])
             stage.writer.reply(.report(.refused()))
             let refused = await stage.inbox.nextAnswers()
-            #expect(refused.map(\.words) == ["3 unique-violation"])
+            #expect(refused.flatMap(\.words) == ["3 unique-violation"])
             guard case .failed(let failure)? = refused.first?.fate else { return }
             #expect(failure.constraint == "orders_pkey")
             #expect(failure.sqlstate == "23505")

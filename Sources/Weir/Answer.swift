@@ -1,0 +1,93 @@
+package import WeirCore
+package import WeirRecord
+
+/// What one ticket stands for.
+enum Cargo: Sendable {
+    case one(Record)
+    case pack(Pack)
+
+    var first: Record {
+        switch self {
+        case .one(let record): record
+        case .pack(let pack): pack.records[0]
+        }
+    }
+
+    var count: Int {
+        switch self {
+        case .one: 1
+        case .pack(let pack): pack.records.count
+        }
+    }
+}
+
+/// Neighbouring records of one caller and one table that travel as one.
+struct Pack: Sendable {
+    let records: [Record]
+    /// Of those that have an ordering key.
+    let orderHashes: [UInt64]
+    let byteCount: Int
+
+    init(_ records: [Record]) {
+        self.records = records
+        orderHashes = records.compactMap(\.orderHash)
+        byteCount = records.reduce(0) { $0 + $1.byteCount }
+    }
+}
+
+/// The fates of one of a waiter's records, or of several in a row.
+package struct Answer: Sendable {
+    enum Fates: Sendable {
+        /// One result for each record.
+        case stored(ArraySlice<RowResult>, BatchReceipt)
+        /// The same for all.
+        case failed(Failure)
+    }
+
+    package let waiter: any Waiter
+    /// The waiter's own number for the record, or for the first of them: the others follow in a
+    /// row.
+    package let index: Int
+    let cargo: Cargo
+    let fates: Fates
+    package let admittedAt: Timestamp
+
+    /// The only record, or the first of several.
+    package var record: Record { cargo.first }
+
+    /// The fate of `record`.
+    package var fate: Fate { fate(of: record, at: 0) }
+
+    /// Calls `body` for each record, in order.
+    package func forEach(_ body: (_ index: Int, _ record: Record, _ fate: Fate) -> Void) {
+        switch cargo {
+        case .one(let record): body(index, record, fate(of: record, at: 0))
+        case .pack(let pack):
+            for (offset, record) in pack.records.enumerated() {
+                body(index + offset, record, fate(of: record, at: offset))
+            }
+        }
+    }
+
+    private func fate(of record: Record, at offset: Int) -> Fate {
+        switch fates {
+        case .failed(let failure): return .failed(failure)
+        case .stored(let results, let receipt):
+            let result = results[results.startIndex + offset]
+            guard result.effect == .notFound else { return .stored(result, receipt) }
+            return .failed(
+                Failure(.recordNotFound, "no row has this key", table: record.table.publicName))
+        }
+    }
+}
+
+/// Someone who is owed the fate of records. Each is told once.
+package protocol Waiter: AnyObject, Sendable {
+    /// Where its answers go, many at a time.
+    var mailbox: any Mailbox { get }
+}
+
+/// Takes the answers of many waiters in one call, for example one hop to their event loop.
+package protocol Mailbox: AnyObject, Sendable {
+    func deliver(_ answers: [Answer])
+}

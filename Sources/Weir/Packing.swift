@@ -1,0 +1,46 @@
+import WeirCore
+import WeirRecord
+
+/// Which records of one call travel as one: neighbours of one caller and one table that nobody can
+/// ask about or wait for one by one. What a record costs on its way (a ticket, a place in the
+/// queue, an answer) is then paid once for all of them.
+///
+/// A pack comes apart as soon as one of its records is refused, so it changes no record's fate.
+struct Packing: Sendable {
+    /// Half a batch, so that two of them fill one; and a small part of the queue, which takes a
+    /// pack whole or not at all.
+    private let recordsMax: Int
+    private let bytesMax: Int
+
+    init(_ configuration: Machine.Configuration) {
+        recordsMax = max(
+            1, min(configuration.batch.recordsMax / 2, configuration.admission.recordsMax / 16))
+        bytesMax = min(configuration.batch.bytesMax / 4, configuration.admission.bytesMax / 16)
+    }
+
+    /// Where the pack, the group or the single record ends that begins at `start`.
+    func end(from start: Int, in submissions: [Coordinator.Submission]) -> Int {
+        let first = submissions[start]
+        var end = start + 1
+        if first.group != 0 {
+            while end < submissions.count && submissions[end].group == first.group { end += 1 }
+            return end
+        }
+        guard Self.isAnonymous(first.record) else { return end }
+        var bytes = first.record.byteCount
+        while end < submissions.count && end - start < recordsMax {
+            let next = submissions[end]
+            bytes += next.record.byteCount
+            guard bytes <= bytesMax, next.group == 0, next.waiter === first.waiter,
+                next.index == first.index + (end - start), next.deadline == first.deadline,
+                next.record.table === first.record.table, Self.isAnonymous(next.record)
+            else { break }
+            end += 1
+        }
+        return end
+    }
+
+    private static func isAnonymous(_ record: Record) -> Bool {
+        record.messageID == nil && !record.options.isDryRun
+    }
+}
