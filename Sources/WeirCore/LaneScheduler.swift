@@ -1,7 +1,7 @@
 import DequeModule
 
-/// Who is next? Every ordering key falls into a lane; a lane is a FIFO that is in at most one batch
-/// at a time. So a key keeps its order, and two batches in flight never wait for each other's row
+/// Who is next? Every ordering key that is held has a lane; a lane is a FIFO that is in at most one
+/// batch at a time. So a key keeps its order, and two batches in flight never wait for each other's row
 /// locks.
 ///
 /// A group is one unit that stands in several lanes and leaves when it is at the head of all of
@@ -33,6 +33,7 @@ struct LaneScheduler: Sendable {
     }
 
     private struct Lane {
+        var hash: UInt64 = 0
         var head: Int32 = -1
         var tail: Int32 = -1
         /// Live records that count here: a spanning unit's slots count in one lane each.
@@ -69,8 +70,9 @@ struct LaneScheduler: Sendable {
     /// Records without an ordering key share lane 0, which is never busy.
     private static let unordered: Int32 = 0
 
-    private var lanes: [Lane]
-    private let mask: UInt64
+    private var lanes = [Lane()]
+    private var freeLanes: [Int32] = []
+    private var directory = LaneDirectory()
     private var nodes: [Node] = []
     private var freeNodes: [Int32] = []
     private var spans: [Span] = []
@@ -82,19 +84,10 @@ struct LaneScheduler: Sendable {
     /// Live records in lanes that are not busy.
     private(set) var waiting = 0
 
-    /// - Parameter laneCount: a power of two, much larger than the records in flight, so that
-    ///   distinct keys rarely share a lane.
-    init(laneCount: Int) {
-        precondition(
-            laneCount > 0 && laneCount & (laneCount - 1) == 0, "lane count is a power of two")
-        lanes = Array(repeating: Lane(), count: laneCount + 1)
-        mask = UInt64(laneCount - 1)
-    }
-
     // MARK: Entering
 
     mutating func enqueue(_ slot: Int, orderHash: UInt64?) {
-        let lane = laneIndex(orderHash)
+        let lane = lane(orderHash)
         settle(slot, in: lane, count: 1)
         link(Int32(slot), to: lane)
     }
@@ -104,11 +97,11 @@ struct LaneScheduler: Sendable {
         // A member without a key needs no lane of its own as long as another one has one.
         let isOrdered = members.contains { $0.orderHash != nil }
         for member in members where !isOrdered || member.orderHash != nil {
-            visit(laneIndex(member.orderHash), span)
+            visit(lane(member.orderHash), span)
         }
         let first = spans[Int(span)].lanes[0]
         for member in members {
-            let lane = member.orderHash == nil ? first : laneIndex(member.orderHash)
+            let lane = member.orderHash == nil ? first : lane(member.orderHash)
             settle(member.slot, in: lane, count: 1)
         }
         link(span)
@@ -118,7 +111,7 @@ struct LaneScheduler: Sendable {
     mutating func enqueue(pack slot: Int, orderHashes: [UInt64], count: Int) {
         let span = makeSpan([slot])
         spans[Int(span)].lanes.reserveCapacity(max(orderHashes.count, 1))
-        for hash in orderHashes { visit(laneIndex(hash), span) }
+        for hash in orderHashes { visit(lane(hash), span) }
         if orderHashes.isEmpty { visit(Self.unordered, span) }
         settle(slot, in: spans[Int(span)].lanes[0], count: count)
         link(span)
@@ -177,6 +170,7 @@ struct LaneScheduler: Sendable {
             lanes[Int(lane)].isBusy = false
             waiting += Int(lanes[Int(lane)].count)
             headChanged(lane)
+            if lanes[Int(lane)].head < 0 { close(lane) }
         }
     }
 
@@ -219,9 +213,28 @@ struct LaneScheduler: Sendable {
 
     // MARK: Links
 
-    private func laneIndex(_ orderHash: UInt64?) -> Int32 {
+    /// The lane of the key, opened if it has none.
+    private mutating func lane(_ orderHash: UInt64?) -> Int32 {
         guard let orderHash else { return Self.unordered }
-        return Int32(orderHash & mask) + 1
+        if let lane = directory.lane(orderHash) { return lane }
+        let lane: Int32
+        if let free = freeLanes.popLast() {
+            lane = free
+        } else {
+            lane = Int32(lanes.count)
+            lanes.append(Lane())
+        }
+        lanes[Int(lane)].hash = orderHash
+        directory.insert(orderHash, lane)
+        return lane
+    }
+
+    /// Nobody of this key is queued or in a batch. The lane may still stand in `ready`, where it
+    /// does no harm to the key that has it next.
+    private mutating func close(_ lane: Int32) {
+        guard lane != Self.unordered else { return }
+        directory.remove(lanes[Int(lane)].hash)
+        freeLanes.append(lane)
     }
 
     private mutating func settle(_ slot: Int, in lane: Int32, count records: Int) {
@@ -277,6 +290,7 @@ struct LaneScheduler: Sendable {
             owned.append(lane)
         }
         headChanged(lane)
+        if lanes[Int(lane)].head < 0 && !lanes[Int(lane)].isOwned { close(lane) }
     }
 
     /// `lane` is not busy and has a new head, or has just stopped being busy.

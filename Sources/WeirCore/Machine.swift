@@ -6,8 +6,6 @@
 package struct Machine: Sendable {
     package struct Configuration: Sendable, Equatable {
         package var writersMax = 1
-        /// Ordering lanes; a power of two.
-        package var laneCount = 1 << 16
         package var admission = AdmissionPolicy.Configuration()
         package var batch = BatchFormer.Configuration()
         package var retry = RetryPolicy.Configuration()
@@ -28,7 +26,7 @@ package struct Machine: Sendable {
     let retryPolicy: RetryPolicy
     var admission: AdmissionPolicy
     var slots = SlotTable()
-    var lanes: LaneScheduler
+    var lanes = LaneScheduler()
     var inFlight = InFlight()
     var pauses = TablePauses()
     var random: SplitMix64
@@ -56,7 +54,6 @@ package struct Machine: Sendable {
         former = BatchFormer(configuration.batch)
         retryPolicy = RetryPolicy(configuration.retry)
         admission = AdmissionPolicy(configuration.admission)
-        lanes = LaneScheduler(laneCount: configuration.laneCount)
         random = SplitMix64(seed: configuration.seed)
         writers = Array(repeating: .disconnected, count: configuration.writersMax)
     }

@@ -6,6 +6,8 @@ struct SimulationPlan {
     var configuration = Machine.Configuration()
     var steps = 0
     var keyCount = 1
+    /// Keys are multiples of two to this power: with many, their hashes begin alike.
+    var keyShift = 0
     var tableCount = 1
     /// Attempts with more records than this run into the statement timeout, every time.
     var heavyCount = Int.max
@@ -22,7 +24,6 @@ struct SimulationPlan {
 
     init(random: inout SplitMix64) {
         configuration.writersMax = 1 + random.below(4)
-        configuration.laneCount = 1 << random.below(7)
         configuration.seed = random.next()
         configuration.batch.recordsMax = 1 + random.below(8)
         configuration.batch.bytesMax = 200 + random.below(1_000)
@@ -33,6 +34,7 @@ struct SimulationPlan {
         configuration.retry.delayMax = .milliseconds(2 + random.below(50))
         steps = 100 + random.below(400)
         keyCount = 1 + random.below(12)
+        keyShift = random.below(3) * 20
         tableCount = 1 + random.below(3)
         heavyCount = random.chance(25) ? 1 + random.below(4) : .max
         endsWithoutDatabase = random.chance(25)

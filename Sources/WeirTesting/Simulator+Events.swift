@@ -141,7 +141,7 @@ extension Simulator {
         let key = random.below(1 + random.below(plan.keyCount))
         var entry = Entry(
             table: TableID(random.below(plan.tableCount)),
-            orderHash: random.chance(plan.keyless) ? nil : UInt64(key),
+            orderHash: random.chance(plan.keyless) ? nil : UInt64(key) << UInt64(plan.keyShift),
             byteCount: 1 + random.below(120), deadline: makeDeadline(),
             isExclusive: random.chance(plan.exclusive))
         if random.chance(plan.withMessage) { entry.message = makeMessage() }

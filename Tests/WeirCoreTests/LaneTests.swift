@@ -62,12 +62,25 @@ import WeirCore
         #expect(machine.finished(w0, .committed, now: at(52)).assigned == [[later]])
     }
 
-    @Test func keysThatShareALaneAreOrderedAndNotStuck() {
-        var machine = Machine.testing(writers: 2)
-        _ = machine.queue(record(1))
-        let twin = machine.queue(record(1 + 1_024))
-        #expect(machine.timerFired(now: at(5)) == .none)
-        #expect(machine.finished(w0, .committed, now: at(6)).assigned == [[twin]])
+    /// However their hashes crowd the directory, and in whatever order they come and go.
+    @Test(arguments: [0, 6, 40]) func distinctKeysNeverWaitForEachOther(shift: Int) {
+        var machine = Machine.testing(writers: 4, batch: 50, queue: 1_000)
+        var keys = (UInt64(0)..<200).map { $0 << UInt64(shift) }
+        for round in 0..<6 {
+            let first = machine.queue(record(keys[0]))
+            let others = machine.queue(keys.dropFirst().prefix(150).map { record($0) })
+            // Three writers are free, and no key is in the batch of the first.
+            let sent = machine.timerFired(now: at(Int64(round) * 10 + 5))
+            #expect(machine.gauges.recordsHeld == 151)
+            #expect(machine.gauges.batchesInFlight == 4)
+            for number in 0..<4 {
+                _ = machine.finished(WriterID(number), .committed, now: at(Int64(round) * 10 + 6))
+            }
+            #expect(machine.gauges.recordsHeld == 0)
+            #expect(!sent.assigned.joined().contains(first))
+            #expect(others.count == 150)
+            keys = Array(keys[37...] + keys[..<37])
+        }
     }
 
     @Test func aCancelledRecordDoesNotHoldUpItsKey() {

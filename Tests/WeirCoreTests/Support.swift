@@ -36,7 +36,6 @@ extension Machine {
     ) -> Machine {
         var configuration = Machine.Configuration()
         configuration.writersMax = writers
-        configuration.laneCount = 1_024
         configuration.admission.recordsMax = queue
         configuration.admission.bytesMax = queueBytes
         configuration.batch.recordsMax = batch

@@ -70,7 +70,6 @@ struct Stage: Sendable {
     ) {
         var configuration = Machine.Configuration()
         configuration.writersMax = writers
-        configuration.laneCount = 1_024
         configuration.batch.recordsMax = 4
         configuration.retry.attemptsMax = 3
         configuration.retry.delayMin = .milliseconds(10)
