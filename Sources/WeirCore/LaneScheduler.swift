@@ -1,8 +1,8 @@
 import DequeModule
 
 /// Who is next? Every ordering key that is held has a lane; a lane is a FIFO that is in at most one
-/// batch at a time. So a key keeps its order, and two batches in flight never wait for each other's row
-/// locks.
+/// batch at a time. So a key keeps its order, and two batches in flight never wait for each other's
+/// row locks.
 ///
 /// A group is one unit that stands in several lanes and leaves when it is at the head of all of
 /// them; so does a pack, which is one slot with many records. They enter all their lanes in one

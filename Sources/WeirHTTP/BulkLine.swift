@@ -14,6 +14,9 @@ struct BulkLine {
         let find: (String) throws -> TableSchema
         private var name: [UInt8] = []
         private var schema: TableSchema?
+        /// How the last line began, if its operation and its table came first: the lines of a
+        /// request tend to begin alike, down to the byte.
+        fileprivate var opening: (text: [UInt8], parts: Parts)?
 
         init(_ find: @escaping (String) throws -> TableSchema) {
             self.find = find
@@ -30,6 +33,14 @@ struct BulkLine {
             return found
         }
 
+        fileprivate mutating func remember(
+            _ parts: Parts, _ input: Span<UInt8>, _ range: Range<Int>
+        ) {
+            var text: [UInt8] = []
+            text.append(input, range)
+            opening = (text, parts)
+        }
+
         private func isLast(_ token: JSONCursor.StringToken, _ input: Span<UInt8>) -> Bool {
             guard token.range.count == name.count else { return false }
             for offset in 0..<name.count
@@ -40,7 +51,7 @@ struct BulkLine {
         }
     }
 
-    private struct Parts {
+    fileprivate struct Parts {
         var operation: WeirRecord.Operation?
         var table: TableSchema?
         var id: String?
@@ -77,16 +88,24 @@ struct BulkLine {
     ) throws {
         var parts = Parts()
         var cursor = JSONCursor(range)
-        try cursor.expect(UInt8(ascii: "{"), input)
-        if !cursor.take(UInt8(ascii: "}"), input) {
-            repeat {
-                cursor.skipWhitespace(input)
-                let name = try cursor.string(input)
-                try cursor.expect(UInt8(ascii: ":"), input)
-                cursor.skipWhitespace(input)
-                try Self.takeMember(name, &cursor, input, &parts, &tables, range.count, preferences)
-            } while cursor.take(UInt8(ascii: ","), input)
-            try cursor.expect(UInt8(ascii: "}"), input)
+        var hasMember = true
+        if let opening = tables.opening, cursor.skip(opening.text, input) {
+            parts = opening.parts
+        } else {
+            try cursor.expect(UInt8(ascii: "{"), input)
+            hasMember = !cursor.take(UInt8(ascii: "}"), input)
+        }
+        while hasMember {
+            cursor.skipWhitespace(input)
+            let name = try cursor.string(input)
+            try cursor.expect(UInt8(ascii: ":"), input)
+            cursor.skipWhitespace(input)
+            try Self.takeMember(name, &cursor, input, &parts, &tables, range.count, preferences)
+            hasMember = cursor.take(UInt8(ascii: ","), input)
+            if !hasMember { try cursor.expect(UInt8(ascii: "}"), input) }
+            if hasMember && parts.seen == [.op, .table] {
+                tables.remember(parts, input, range.lowerBound..<cursor.position)
+            }
         }
         try cursor.expectEnd(input)
 

@@ -30,7 +30,7 @@ extension ConnectionHandler {
         if exchange.preferences.isMinimal {
             if head.status == 200 { head.status = 204 }
         } else {
-            loop.text.appendStored(
+            loop.text.body.appendStored(
                 result, receipt, messageID: record.messageID, minted: plane.mint(), record: record)
         }
         let inBatch = receipt.finishedAt - receipt.assignedAt
@@ -44,7 +44,7 @@ extension ConnectionHandler {
 
     func refuse(_ exchange: Exchange, _ failure: Failure) {
         loop.text.beginBody()
-        loop.text.appendProblem(failure)
+        loop.text.body.appendProblem(failure)
         var head = exchange.head(failure.code.status)
         head.contentType = "application/problem+json"
         head.retryAfter = failure.retryAfter
@@ -59,7 +59,7 @@ extension ConnectionHandler {
             refuse(exchange, Failure(.invalidRequest, "the path is not percent-encoded UTF-8"))
         case .methodNotAllowed(let allow):
             loop.text.beginBody()
-            loop.text.appendProblem(Failure(.methodNotAllowed, "this path takes \(allow)"))
+            loop.text.body.appendProblem(Failure(.methodNotAllowed, "this path takes \(allow)"))
             var head = exchange.head(405)
             head.contentType = "application/problem+json"
             head.allow = allow

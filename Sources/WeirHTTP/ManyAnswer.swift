@@ -13,8 +13,9 @@ struct ManyAnswer {
     private var failedCount = 0
     /// Items as JSON, in the order in which they came.
     private var text: [UInt8] = []
-    /// Where in `text` each item stands.
+    /// Where in `text` each item stands, with the comma behind it.
     private var places: [Range<Int>]
+    private static let reserveMax = 4 << 20
     private var hasBegun = false
     private var isDone = false
 
@@ -26,37 +27,28 @@ struct ManyAnswer {
     }
 
     mutating func append(
-        _ item: Int, _ result: RowResult, messageID: String?, minted: UUID7, record: Record,
-        on connection: ConnectionHandler
+        _ item: Int, _ result: RowResult, messageID: String?, minted: UUID7, record: Record
     ) {
         okCount += 1
         guard !isMinimal else { return }
-        keep(item, on: connection) {
-            $0.appendItem(item, result, messageID: messageID, minted: minted, record: record)
-        }
+        let start = text.count
+        text.appendItem(item, result, messageID: messageID, minted: minted, record: record)
+        endItem(item, from: start)
     }
 
-    mutating func append(
-        _ item: Int, _ failure: Failure, messageID: String?, on connection: ConnectionHandler
-    ) {
+    mutating func append(_ item: Int, _ failure: Failure, messageID: String?) {
         failedCount += 1
-        keep(item, on: connection) { $0.appendItem(item, failure, messageID: messageID) }
+        let start = text.count
+        text.appendItem(item, failure, messageID: messageID)
+        endItem(item, from: start)
     }
 
-    private mutating func keep(
-        _ item: Int, on connection: ConnectionHandler, _ write: (inout ResponseText) -> Void
-    ) {
-        connection.withText { scratch in
-            scratch.beginBody()
-            write(&scratch)
-            let start = text.count
-            text += scratch.body
-            if isStreamed {
-                text.append(0x0A)
-            } else {
-                places[item] = start..<text.count
-            }
-        }
+    private mutating func endItem(_ item: Int, from start: Int) {
+        text.append(isStreamed ? 0x0A : UInt8(ascii: ","))
+        guard !isStreamed else { return }
+        places[item] = start..<text.count
+        // Items are about as long as the first; grown once, a large answer is not copied often.
+        if start == 0 { text.reserveCapacity(min(text.count * count * 9 / 8, Self.reserveMax)) }
     }
 
     // MARK: Streaming
@@ -112,12 +104,18 @@ struct ManyAnswer {
             }
             scratch.body +=
                 "\",\"errors\":\(failedCount > 0),\"counts\":\(counts(exchange)),\"items\":[".utf8
-            var isFirst = true
+            // Neighbours that came in order are copied together; each brings its comma.
+            var run = 0..<0
             for place in places where !place.isEmpty {
-                if !isFirst { scratch.body.append(UInt8(ascii: ",")) }
-                isFirst = false
-                scratch.body += text[place]
+                if place.lowerBound == run.upperBound {
+                    run = run.lowerBound..<place.upperBound
+                } else {
+                    scratch.body += text[run]
+                    run = place
+                }
             }
+            scratch.body += text[run]
+            if !text.isEmpty { scratch.body.removeLast() }
             scratch.body += "]}".utf8
         }
         var head = exchange.head(failedCount == 0 ? 200 : 207)

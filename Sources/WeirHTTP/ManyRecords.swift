@@ -128,8 +128,7 @@ final class ManyRecords {
             onTheirWay -= 1
             rest = rest.drop { $0.index != index }
             answer.append(
-                Answer.item(index), failure, messageID: rest.first?.record.messageID,
-                on: connection)
+                Answer.item(index), failure, messageID: rest.first?.record.messageID)
         }
     }
 
@@ -165,9 +164,9 @@ final class ManyRecords {
                 }
             } catch let failed as GroupMemberFailure {
                 groups.fail(failed.group, item: index)
-                answer.append(index, failed.failure, messageID: nil, on: connection)
+                answer.append(index, failed.failure, messageID: nil)
             } catch {
-                answer.append(index, Self.failure(error), messageID: nil, on: connection)
+                answer.append(index, Self.failure(error), messageID: nil)
             }
         }
         if nextIndex == source.count { isInputTaken = true }
@@ -247,8 +246,7 @@ final class ManyRecords {
                         .rolledBack, "another member of the group was refused; nothing was written",
                         table: member.record.table.publicName)
                     answer.append(
-                        Answer.item(member.index), failure, messageID: member.record.messageID,
-                        on: connection)
+                        Answer.item(member.index), failure, messageID: member.record.messageID)
                 }
             } else {
                 room -= group.members.count
@@ -267,10 +265,10 @@ final class ManyRecords {
             case .stored(let result, _):
                 self.answer.append(
                     Answer.item(index), result, messageID: record.messageID, minted: plane.mint(),
-                    record: record, on: connection)
+                    record: record)
             case .failed(let failure):
                 self.answer.append(
-                    Answer.item(index), failure, messageID: record.messageID, on: connection)
+                    Answer.item(index), failure, messageID: record.messageID)
             }
         }
         goOn(on: connection)

@@ -20,105 +20,6 @@ struct ResponseText {
         body.removeAll(keepingCapacity: body.capacity <= 64 << 10)
     }
 
-    // MARK: Bodies
-
-    /// `{"result":…}`, what a single record's caller is told.
-    mutating func appendStored(
-        _ result: RowResult, _ receipt: BatchReceipt, messageID: String?, minted: UUID7,
-        record: Record
-    ) {
-        body += "{\"result\":\"".utf8
-        body += result.effect.name.utf8
-        body += "\",".utf8
-        appendIdentity(result, messageID: messageID, minted: minted, record: record)
-        body += ",\"batch\":{\"id\":\"".utf8
-        receipt.id.appendTypeID("bat", to: &body)
-        body += "\",\"records\":".utf8
-        body.append(decimal: receipt.recordCount)
-        body += "}}".utf8
-    }
-
-    /// `{"index":…}`, one of many.
-    mutating func appendItem(
-        _ index: Int, _ result: RowResult, messageID: String?, minted: UUID7, record: Record
-    ) {
-        body += "{\"index\":".utf8
-        body.append(decimal: index)
-        body += ",\"status\":".utf8
-        body.append(decimal: result.effect == .inserted ? 201 : 200)
-        body += ",\"result\":\"".utf8
-        body += result.effect.name.utf8
-        body += "\",".utf8
-        appendIdentity(result, messageID: messageID, minted: minted, record: record)
-        body += "}".utf8
-    }
-
-    private mutating func appendIdentity(
-        _ result: RowResult, messageID: String?, minted: UUID7, record: Record
-    ) {
-        body += "\"id\":".utf8
-        if let messageID {
-            appendJSONString(messageID, to: &body)
-        } else {
-            body.append(UInt8(ascii: "\""))
-            minted.appendTypeID("msg", to: &body)
-            body.append(UInt8(ascii: "\""))
-        }
-        if record.hasKey {
-            body += ",\"key\":".utf8
-            record.appendKeyJSON(to: &body)
-        } else if let key = result.key {
-            body += ",\"key\":".utf8
-            body += key
-        }
-        if let row = result.row {
-            body += ",\"row\":".utf8
-            body += row
-        }
-    }
-
-    mutating func appendItem(_ index: Int, _ failure: Failure, messageID: String?) {
-        body += "{\"index\":".utf8
-        body.append(decimal: index)
-        body += ",\"status\":".utf8
-        body.append(decimal: failure.code.status)
-        body += ",\"result\":\"".utf8
-        body += failure.resultName.utf8
-        body += "\"".utf8
-        if let messageID {
-            body += ",\"id\":".utf8
-            appendJSONString(messageID, to: &body)
-        }
-        body += ",\"error\":".utf8
-        appendProblem(failure)
-        body += "}".utf8
-    }
-
-    /// RFC 9457, with the contract's extension members.
-    mutating func appendProblem(_ failure: Failure) {
-        body += "{\"type\":\"urn:weir:problem:\(failure.code.rawValue)\",\"title\":".utf8
-        appendJSONString(failure.code.title, to: &body)
-        body += ",\"status\":\(failure.code.status),\"detail\":".utf8
-        appendJSONString(failure.detail, to: &body)
-        body +=
-            ",\"code\":\"\(failure.code.rawValue)\",\"retryable\":\(failure.code.isRetryable)".utf8
-        body += ",\"written\":\"\(failure.code == .outcomeUnknown ? "unknown" : "no")\"".utf8
-        appendMember("sqlstate", failure.sqlstate)
-        appendMember("constraint", failure.constraint)
-        appendMember("column", failure.column)
-        appendMember("table", failure.table)
-        if let wait = failure.retryAfter {
-            body += ",\"retry_after_ms\":\(wait.count / 1_000_000)".utf8
-        }
-        body += "}".utf8
-    }
-
-    private mutating func appendMember(_ name: String, _ value: String?) {
-        guard let value, !value.isEmpty else { return }
-        body += ",\"\(name)\":".utf8
-        appendJSONString(value, to: &body)
-    }
-
     // MARK: Heads
 
     /// What a head says beyond the status and the body.
@@ -243,33 +144,7 @@ struct ResponseText {
     }
 }
 
-extension Failure {
-    /// `result` of an item that was not stored.
-    var resultName: String {
-        switch code.status {
-        case 424: "rolled_back"
-        case 500...: "failed"
-        default: "rejected"
-        }
-    }
-}
-
 extension Array where Element == UInt8 {
-    mutating func append(decimal value: Int) {
-        if value < 10 && value >= 0 {
-            append(0x30 + UInt8(value))
-            return
-        }
-        if value < 0 { append(UInt8(ascii: "-")) }
-        var rest = value.magnitude
-        let start = count
-        repeat {
-            append(0x30 + UInt8(rest % 10))
-            rest /= 10
-        } while rest > 0
-        self[start...].reverse()
-    }
-
     /// Milliseconds with three places.
     mutating func append(milliseconds span: Nanoseconds) {
         let micros = Int(Swift.max(span.count, 0) / 1_000)

@@ -41,17 +41,32 @@ extension Array where Element == UInt8 {
         input.extracting(range).withUnsafeBufferPointer { append(contentsOf: $0) }
     }
 
+    package mutating func append(decimal value: Int) {
+        if value < 10 && value >= 0 {
+            append(0x30 + UInt8(value))
+            return
+        }
+        if value < 0 { append(UInt8(ascii: "-")) }
+        var rest = value.magnitude
+        // An Int has at most 19 digits.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var start = digits.count
+            repeat {
+                start -= 1
+                digits[start] = 0x30 + UInt8(rest % 10)
+                rest /= 10
+            } while rest > 0
+            append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[start...]))
+        }
+    }
+
     mutating func appendInt32(_ value: Int32) {
-        let bits = UInt32(bitPattern: value)
-        append(UInt8(truncatingIfNeeded: bits >> 24))
-        append(UInt8(truncatingIfNeeded: bits >> 16))
-        append(UInt8(truncatingIfNeeded: bits >> 8))
-        append(UInt8(truncatingIfNeeded: bits))
+        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
     }
 
     mutating func appendBigEndian(_ value: UInt64, byteCount: Int) {
-        for index in (0..<byteCount).reversed() {
-            append(UInt8(truncatingIfNeeded: value >> UInt64(index * 8)))
+        Swift.withUnsafeBytes(of: value.bigEndian) {
+            append(contentsOf: UnsafeRawBufferPointer(rebasing: $0.suffix(byteCount)))
         }
     }
 

@@ -36,10 +36,7 @@ package struct RecordDecoder: Sendable {
         guard !cursor.take(UInt8(ascii: "}"), input) else { return }
         var named = ColumnSet()
         repeat {
-            cursor.skipWhitespace(input)
-            let name = try cursor.string(input)
-            try cursor.expect(UInt8(ascii: ":"), input)
-            let column = try find(name, cursor, input)
+            let column = try takeName(&cursor, input)
             if isKey && !table.primaryKey.contains(column) {
                 throw Defect(
                     .missingKey,
@@ -132,6 +129,21 @@ package struct RecordDecoder: Sendable {
     }
 
     // MARK: Parts
+
+    /// Takes a column's name and the colon behind it.
+    private mutating func takeName(
+        _ cursor: inout JSONCursor, _ input: Span<UInt8>
+    ) throws(Defect) -> Int {
+        cursor.skipWhitespace(input)
+        // Records tend to name their columns in one order.
+        if guess < table.columns.count, cursor.skip(table.jsonNames[guess], input) {
+            guess += 1
+            return guess - 1
+        }
+        let name = try cursor.string(input)
+        try cursor.expect(UInt8(ascii: ":"), input)
+        return try find(name, cursor, input)
+    }
 
     private mutating func find(
         _ name: JSONCursor.StringToken, _ cursor: JSONCursor, _ input: Span<UInt8>

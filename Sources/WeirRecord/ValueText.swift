@@ -5,7 +5,7 @@ extension ColumnType {
     func appendJSON(_ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {
         switch self {
         case .int2, .int4, .int8:
-            json += String(signedInteger(bytes, range)).utf8
+            json.append(decimal: Int(signedInteger(bytes, range)))
         case .boolean:
             json += (bytes[range.lowerBound] == 0 ? "false" : "true").utf8
         case .float4:
