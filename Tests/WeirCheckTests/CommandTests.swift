@@ -105,6 +105,42 @@ extension CheckTests {
             #expect(run.status == 0)
         }
 
+        /// What the program writes to a terminal.
+        private func terminalOutput(_ arguments: [String], _ environment: [String: String]) throws
+            -> String
+        {
+            var (terminal, slave): (Int32, Int32) = (-1, -1)
+            try #require(openpty(&terminal, &slave, nil, nil, nil) == 0)
+            defer { close(terminal) }
+            let process = Process()
+            process.executableURL = Self.program
+            process.arguments = ["check"] + arguments
+            process.environment = environment
+            process.standardOutput = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
+            try process.run()
+            close(slave)
+            var bytes: [UInt8] = []
+            var buffer = [UInt8](repeating: 0, count: 4_096)
+            while true {
+                // Once nobody has the other end open, a read fails.
+                let count = read(terminal, &buffer, buffer.count)
+                guard count > 0 else { break }
+                bytes += buffer[..<count]
+            }
+            process.waitUntilExit()
+            return String(decoding: bytes, as: UTF8.self)
+        }
+
+        @Test func aTerminalGetsColourUnlessItIsRefused() async throws {
+            let scene = try await Scene("CREATE TABLE @t (id uuid PRIMARY KEY)")
+            let arguments = ["--db", scene.database.conninfo(), "--tables", "\(scene.schema).t"]
+            let coloured = try terminalOutput(arguments, [:])
+            #expect(coloured.contains("\u{1B}[1;36mnote\u{1B}[0m[role-is-superuser]"))
+            let plain = try terminalOutput(arguments, ["NO_COLOR": "1"])
+            #expect(plain.contains("note[role-is-superuser]"))
+            #expect(!plain.contains("\u{1B}"))
+        }
+
         @Test func anUnreachableDatabaseExits69() throws {
             let run = try check("--db", "host=/nowhere dbname=x", "--tables", "t", "--json")
             #expect(run.status == 69)
