@@ -20,7 +20,8 @@ build: deps ## Build the gateway, optimised
 run: build ## Serve on a private PostgreSQL with a demo table
 	@exec .build/release/weir serve --embedded
 
-test: deps ## Run every test, those against a real PostgreSQL included
+test: ## Run every test, those against a real PostgreSQL included
+	@scripts/install-dependencies --tests
 	swift build --build-tests
 	swift test --skip-build
 

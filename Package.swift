@@ -61,6 +61,9 @@ let package = Package(
             ],
             swiftSettings: house + [.strictMemorySafety()]),
         .target(
+            name: "WeirCheck", dependencies: ["Weir", "WeirCore", "WeirPostgres", "WeirRecord"],
+            swiftSettings: house),
+        .target(
             name: "WeirHTTP",
             dependencies: [
                 "Weir", "WeirCore", "WeirRecord", logging, nioCore, nioPosix, nioHTTP1, lifecycle,
@@ -82,8 +85,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "Weir", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin", logging,
-                lifecycle,
+                "Weir", "WeirCheck", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP",
+                "WeirAdmin", logging, lifecycle,
                 nioCore, nioPosix, nioHTTP1,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -110,6 +113,13 @@ let package = Package(
                 "WeirHTTP", "WeirAdmin", "WeirPostgres", "Weir", "WeirCore", "WeirRecord",
                 "WeirTesting",
                 nioCore, nioPosix,
+            ],
+            swiftSettings: house),
+        .testTarget(
+            name: "WeirCheckTests",
+            dependencies: [
+                "WeirCheck", "WeirPostgres", "Weir", "WeirCore", "WeirRecord", "WeirTesting",
+                "weir",
             ],
             swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),

@@ -155,6 +155,6 @@ struct CatalogQuery {
 
 /// `'text'`, for the names that the operator exposes; a quote inside is doubled. Strings conform to
 /// the standard on each of our connections, so a backslash means itself.
-private func quotedLiteral(_ text: String) -> String {
+package func quotedLiteral(_ text: String) -> String {
     "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
 }

@@ -12,22 +12,38 @@ package struct ConnectionBudget: Sendable, Equatable {
     package static let derivedMax = 8
 
     /// What the server says of itself: limits are -1 where there is none.
-    struct Figures: Equatable {
-        var maxConnections: Int
-        var reserved: Int
-        var inUse: Int
-        var roleLimit: Int
-        var roleInUse: Int
-        var databaseLimit: Int
-        var databaseInUse: Int
+    package struct Figures: Equatable, Sendable {
+        package var maxConnections: Int
+        package var reserved: Int
+        package var inUse: Int
+        package var roleLimit: Int
+        package var roleInUse: Int
+        package var databaseLimit: Int
+        package var databaseInUse: Int
+
+        /// From the one row that `ConnectionBudget.sql` gives; `nil` if it is another one's.
+        package init?(_ row: [String?]) {
+            let numbers = row.compactMap { $0.flatMap(Int.init) }
+            guard numbers.count == 7 else { return nil }
+            maxConnections = numbers[0]
+            reserved = numbers[1]
+            inUse = numbers[2]
+            roleLimit = numbers[3]
+            roleInUse = numbers[4]
+            databaseLimit = numbers[5]
+            databaseInUse = numbers[6]
+        }
+
+        /// Connections that the server as a whole, the role and the database still have.
+        package var serverFree: Int { maxConnections - reserved - inUse }
+        package var roleFree: Int { roleLimit < 0 ? .max : roleLimit - roleInUse }
+        package var databaseFree: Int { databaseLimit < 0 ? .max : databaseLimit - databaseInUse }
+        package var free: Int { max(0, min(serverFree, roleFree, databaseFree)) }
     }
 
-    init(_ figures: Figures) {
-        let server = figures.maxConnections - figures.reserved - figures.inUse
-        let role = figures.roleLimit < 0 ? Int.max : figures.roleLimit - figures.roleInUse
-        let database =
-            figures.databaseLimit < 0 ? Int.max : figures.databaseLimit - figures.databaseInUse
-        let free = max(0, min(server, role, database))
+    package init(_ figures: Figures) {
+        let server = figures.serverFree
+        let free = figures.free
         connections = max(1, min(Self.derivedMax, free / 2))
         func limit(_ name: String, _ limit: Int, _ inUse: Int) -> String {
             limit < 0
@@ -60,31 +76,30 @@ package struct ConnectionBudget: Sendable, Equatable {
         } catch {
             throw ConnectFailure("the server's connection limits cannot be read")
         }
-        let numbers = (rows.first ?? []).compactMap { $0.flatMap(Int.init) }
-        guard numbers.count == 7 else {
+        guard let figures = rows.first.flatMap(Figures.init) else {
             throw ConnectFailure("the server's connection limits cannot be read")
         }
-        return ConnectionBudget(
-            Figures(
-                maxConnections: numbers[0], reserved: numbers[1], inUse: numbers[2],
-                roleLimit: numbers[3],
-                roleInUse: numbers[4], databaseLimit: numbers[5], databaseInUse: numbers[6]))
+        return ConnectionBudget(figures)
     }
 
-    /// The connection that asks does not count as in use.
-    private static let sql = """
+    /// The connection that asks does not count as in use. Of other roles' sessions a plain role
+    /// sees who and where, but not `backend_type`; only clients have both a role and a database.
+    package static let sql = """
         SELECT pg_catalog.current_setting('max_connections')::int,
                pg_catalog.current_setting('superuser_reserved_connections')::int
                  + COALESCE(pg_catalog.current_setting('reserved_connections', true), '0')::int,
                (SELECT count(*) FROM pg_catalog.pg_stat_activity
-                WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()),
+                WHERE COALESCE(backend_type, 'client backend') = 'client backend'
+                  AND usesysid IS NOT NULL AND datid IS NOT NULL
+                  AND pid <> pg_catalog.pg_backend_pid()),
                r.rolconnlimit,
                (SELECT count(*) FROM pg_catalog.pg_stat_activity
                 WHERE usename = current_user AND pid <> pg_catalog.pg_backend_pid()),
                d.datconnlimit,
                (SELECT count(*) FROM pg_catalog.pg_stat_activity
                 WHERE datname = d.datname AND pid <> pg_catalog.pg_backend_pid()
-                  AND backend_type = 'client backend')
+                  AND COALESCE(backend_type, 'client backend') = 'client backend'
+                  AND usesysid IS NOT NULL)
         FROM pg_catalog.pg_roles r, pg_catalog.pg_database d
         WHERE r.rolname = current_user AND d.datname = pg_catalog.current_database()
         """

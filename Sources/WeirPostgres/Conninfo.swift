@@ -7,6 +7,17 @@ package struct Conninfo: Sendable {
     /// A URI or `key=value` pairs; empty leaves everything to libpq's `PG*` variables.
     private let text: String
     private let settings: [(String, String)]
+    private var manner = Manner.gateway
+
+    /// How much of the server is asked for at connecting.
+    package enum Manner: Sendable {
+        /// As the gateway connects: its settings and UTF-8.
+        case gateway
+        /// The role's and the database's own settings: poolers may refuse the gateway's.
+        case plain
+        /// The database's own encoding too: not every one can be converted to UTF-8.
+        case bare
+    }
 
     /// - Parameter text: must not carry a password; those come from a passfile or the environment.
     /// - Throws: `ConnectFailure` when libpq cannot read it.
@@ -32,12 +43,26 @@ package struct Conninfo: Sendable {
         ]
     }
 
+    /// The same database, asked for less.
+    package func connecting(_ manner: Manner) -> Conninfo {
+        var copy = self
+        copy.manner = manner
+        return copy
+    }
+
+    /// What the gateway sets on each of its connections, as the server shows it; times in ms.
+    package var settingsWanted: [(name: String, value: String)] {
+        settings.map { ($0.0, String($0.1.filter { $0 != "\\" })) }
+    }
+
     /// For `PQconnectStartParams`, later ones winning.
     var parameters: [(String, String)] {
-        let options = settings.map { "-c \($0.0)=\($0.1)" }.joined(separator: " ")
+        let options =
+            manner == .gateway
+            ? settings.map { "-c \($0.0)=\($0.1)" }.joined(separator: " ") : ""
         return [
             ("dbname", text.isEmpty ? Self.environmentURL : text),
-            ("client_encoding", "UTF8"),
+            ("client_encoding", manner == .bare ? "" : "UTF8"),
             ("options", options),
             ("fallback_application_name", "weir"),
             ("tcp_user_timeout", "10000"),

@@ -10,10 +10,13 @@ struct WeirCommand: AsyncParsableCommand {
             EXAMPLES
               weir serve --embedded                            a private PostgreSQL, a demo table
               weir serve --db postgres:///app --tables orders  in front of your own database
+              weir check --db postgres:///app --tables orders  what is amiss between the two?
               weir health                                      exit 0 if the gateway is ready
             """,
         version: weirVersion,
-        subcommands: [ServeCommand.self, HealthCommand.self, VersionCommand.self])
+        subcommands: [
+            ServeCommand.self, CheckCommand.self, HealthCommand.self, VersionCommand.self,
+        ])
 }
 
 struct VersionCommand: ParsableCommand {

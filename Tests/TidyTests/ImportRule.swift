@@ -13,11 +13,16 @@ enum ImportRule {
         "WeirRecord": Target(ours: [], foreign: ["Crypto", "Synchronization", "Glibc", "Darwin"]),
         "Weir": Target(ours: ["WeirCore", "WeirRecord"]),
         "WeirPostgres": Target(ours: ["CLibpq", "Weir", "WeirCore", "WeirRecord"]),
+        "WeirCheck": Target(
+            ours: ["Weir", "WeirCore", "WeirRecord", "WeirPostgres"], foreign: []),
         "WeirHTTP": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "WeirAdmin": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "WeirTesting": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "weir": Target(
-            ours: ["Weir", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin"]),
+            ours: [
+                "Weir", "WeirCheck", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP",
+                "WeirAdmin",
+            ]),
     ]
 
     /// Modules that have one home each, by the beginning of their names.

@@ -33,6 +33,20 @@ extension PostgresTests {
             #expect(budget.derivation.contains("role \(limit) limit - 0 in use = \(limit)"))
         }
 
+        @Test func othersSessionsCountForARoleThatMayNotLookIntoThem() async throws {
+            let database = try #require(Database.current)
+            try await database.execute("CREATE ROLE bystander LOGIN")
+            let other = try PostgresWriter(
+                .init(
+                    conninfo: Conninfo(
+                        database.server.conninfo, statementTimeout: .seconds(5),
+                        lockTimeout: .seconds(5)), tables: []), number: 0)
+            try await other.connect()
+            let budget = try await budget { $0.replacing("user=weir", with: "user=bystander") }
+            #expect(!budget.derivation.contains("3 reserved - 0 in use"), "\(budget.derivation)")
+            await other.disconnect()
+        }
+
         @Test func aDatabasesLimitCountsWithWhatIsInUse() async throws {
             let database = try #require(Database.current)
             try await database.execute("CREATE DATABASE narrow CONNECTION LIMIT 10")
