@@ -4,8 +4,10 @@ package import WeirRecord
 package struct Catalog: Sendable {
     package enum Table: Sendable {
         case found(TableSchema)
-        /// Exposed, but not in the database: writes wait for it.
-        case missing(name: String)
+        /// Exposed, but not in the database, or not as its settings need it: writes wait for it.
+        ///
+        /// - reason: what is wrong with a table that is there; `nil` when there is none.
+        case missing(name: String, reason: String? = nil)
     }
 
     package let tables: [Table]
@@ -19,7 +21,7 @@ package struct Catalog: Sendable {
             case .found(let schema):
                 numbers[schema.publicName] = number
                 numbers[schema.schemaName + "." + schema.name] = number
-            case .missing(let name):
+            case .missing(let name, _):
                 numbers[name] = number
             }
         }
@@ -34,7 +36,7 @@ package struct Catalog: Sendable {
     package func publicName(_ number: Int) -> String {
         switch tables[number] {
         case .found(let schema): schema.publicName
-        case .missing(let name): name
+        case .missing(let name, _): name
         }
     }
 
@@ -43,6 +45,12 @@ package struct Catalog: Sendable {
     }
 
     package var missing: [String] {
-        tables.compactMap { if case .missing(let name) = $0 { name } else { nil } }
+        tables.compactMap { if case .missing(let name, _) = $0 { name } else { nil } }
+    }
+    /// What is wrong with exposed tables that are there, one line for each.
+    package var troubles: [String] {
+        tables.compactMap {
+            if case .missing(let name, let reason?) = $0 { "table \(name): \(reason)" } else { nil }
+        }
     }
 }

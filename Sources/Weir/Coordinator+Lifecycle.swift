@@ -88,7 +88,7 @@ extension Coordinator {
     }
 
     package func catalogLoaded(_ catalog: Catalog) {
-        let hadOne = catalogStore.catalog != nil
+        let known = catalogStore.catalog
         let changed = catalogStore.replace(with: catalog)
         let now = time.now
         act(now) { state, _ in
@@ -101,16 +101,29 @@ extension Coordinator {
             return effects
         }
         for number in changed {
-            let name = catalog.publicName(number)
-            switch catalog.tables[number] {
-            case .found(let schema):
-                logger.info(
-                    hadOne ? "table definition changed" : "table exposed",
-                    metadata: ["table": "\(name)", "columns": "\(schema.columns.count)"])
-            case .missing:
-                if !hadOne {
-                    logger.warning("table is not in the database", metadata: ["table": "\(name)"])
-                }
+            let before = known.flatMap { number < $0.tables.count ? $0.tables[number] : nil }
+            report(catalog.tables[number], before: before)
+        }
+    }
+
+    private func report(_ table: Catalog.Table, before known: Catalog.Table?) {
+        switch table {
+        case .found(let schema):
+            let isNew = if case .found? = known { false } else { true }
+            logger.info(
+                isNew ? "table exposed" : "table definition changed",
+                metadata: [
+                    "table": "\(schema.publicName)", "columns": "\(schema.columns.count)",
+                ])
+        case .missing(let name, let reason):
+            // Looked for once a second: one line for each new reason.
+            if case .missing(_, reason)? = known { return }
+            if let reason {
+                logger.error(
+                    "table cannot be written as it is configured",
+                    metadata: ["table": "\(name)", "reason": "\(reason)"])
+            } else if known == nil {
+                logger.warning("table is not in the database", metadata: ["table": "\(name)"])
             }
         }
     }

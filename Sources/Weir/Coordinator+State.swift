@@ -21,9 +21,10 @@ extension Coordinator.State {
     mutating func admit(
         _ submission: Coordinator.Submission, now: Timestamp
     ) -> Result<Ticket, Failure> {
-        switch machine.admit(entry(for: submission), now: now) {
+        let admission = machine.admit(entry(for: submission), now: now)
+        switch admission {
         case .queued(let ticket), .joined(let ticket, _):
-            keep(.one(submission.record), submission, ticket, now: now)
+            keep(.one(told(submission, admission)), submission, ticket, now: now)
             return .success(ticket)
         case .refused(let refusal):
             let failure = Failure(refusal, table: submission.record.table.publicName)
@@ -60,7 +61,8 @@ extension Coordinator.State {
             for (submission, admission) in zip(group, admissions) {
                 guard let ticket = admission.ticket else { continue }
                 keep(
-                    .one(submission.record), submission, ticket, groupSerial: groupSerial, now: now)
+                    .one(told(submission, admission)), submission, ticket,
+                    groupSerial: groupSerial, now: now)
             }
             return nil
         case .failure(let refused):
@@ -69,6 +71,15 @@ extension Coordinator.State {
             for _ in group { metrics.count(.failed(failure)) }
             return failure
         }
+    }
+
+    /// The record that the submission's answer is about. A repetition brings an ID of its own where
+    /// the gateway mints them, and that one is stored nowhere: its caller is told the first one.
+    private func told(_ submission: Coordinator.Submission, _ admission: Admission) -> Record {
+        guard submission.record.mintedColumn != nil, let original = admission.original,
+            case .one(let first)? = held[original.slot]?.cargo
+        else { return submission.record }
+        return first
     }
 
     private func entry(for submission: Coordinator.Submission) -> Entry {

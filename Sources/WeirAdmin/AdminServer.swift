@@ -67,7 +67,10 @@ package struct AdminServer: Service {
             if request.uri.queryParameters["db"] == "1", let trouble = coordinator.databaseTrouble {
                 return Self.text(.serviceUnavailable, "database unavailable: \(trouble)\n")
             }
-            return Self.text(.ok, "ok\n")
+            // Other tables are written: what is wrong with these is said, and no reason to be
+            // taken out of service.
+            let troubles = coordinator.catalogStore.catalog?.troubles ?? []
+            return Self.text(.ok, "ok\n" + troubles.map { $0 + "\n" }.joined())
         }
         router.get("/version") { [version] _, _ in
             Self.response(

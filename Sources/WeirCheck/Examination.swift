@@ -1,7 +1,7 @@
 package import Weir
 import WeirCore
 package import WeirPostgres
-import WeirRecord
+package import WeirRecord
 
 /// Connects as the gateway would, asks every check, and says what came of it. It has a thread of
 /// its own to wait on.

@@ -60,4 +60,9 @@ package enum Admission: Equatable, Sendable {
         case .refused: nil
         }
     }
+
+    /// Whose answer a repetition gets.
+    package var original: Ticket? {
+        if case .joined(_, let original) = self { original } else { nil }
+    }
 }

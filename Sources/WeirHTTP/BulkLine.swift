@@ -11,22 +11,25 @@ struct BulkLine {
     /// What callers may ask for, found by name; the last one found is kept, since most requests
     /// name one.
     struct Tables {
-        let find: (String) throws -> TableSchema
+        let plane: DataPlane
+        /// What the request as a whole prefers.
+        let preferences: Preferences
         private var name: [UInt8] = []
         private var schema: TableSchema?
         /// How the last line began, if its operation and its table came first: the lines of a
         /// request tend to begin alike, down to the byte.
         fileprivate var opening: (text: [UInt8], parts: Parts)?
 
-        init(_ find: @escaping (String) throws -> TableSchema) {
-            self.find = find
+        init(_ plane: DataPlane, _ preferences: Preferences) {
+            self.plane = plane
+            self.preferences = preferences
         }
 
         mutating func schema(
             _ token: JSONCursor.StringToken, _ cursor: JSONCursor, _ input: Span<UInt8>
         ) throws -> TableSchema {
             if let schema, isLast(token, input) { return schema }
-            let found = try find(try cursor.text(of: token, input))
+            let found = try plane.table(try cursor.text(of: token, input))
             name = []
             name.append(input, token.range)
             schema = found
@@ -79,12 +82,9 @@ struct BulkLine {
         }
     }
 
-    /// - Parameters:
-    ///   - defaultID: the message ID where the line has none.
-    ///   - preferences: what the request as a whole prefers.
+    /// - Parameter defaultID: the message ID where the line has none.
     init(
-        _ input: Span<UInt8>, _ range: Range<Int>, tables: inout Tables, defaultID: String?,
-        preferences: Preferences
+        _ input: Span<UInt8>, _ range: Range<Int>, tables: inout Tables, defaultID: String?
     ) throws {
         var parts = Parts()
         var cursor = JSONCursor(range)
@@ -100,7 +100,7 @@ struct BulkLine {
             let name = try cursor.string(input)
             try cursor.expect(UInt8(ascii: ":"), input)
             cursor.skipWhitespace(input)
-            try Self.takeMember(name, &cursor, input, &parts, &tables, range.count, preferences)
+            try Self.takeMember(name, &cursor, input, &parts, &tables, range.count)
             hasMember = cursor.take(UInt8(ascii: ","), input)
             if !hasMember { try cursor.expect(UInt8(ascii: "}"), input) }
             if hasMember && parts.seen == [.op, .table] {
@@ -111,7 +111,7 @@ struct BulkLine {
 
         guard
             var decoder = try parts.decoder
-                ?? Self.makeDecoder(parts, range.count, preferences)
+                ?? Self.makeDecoder(parts, range.count, tables)
         else {
             throw Defect(
                 .invalidRequest,
@@ -123,13 +123,14 @@ struct BulkLine {
             throw Defect(.invalidRequest, "a delete takes a \"key\" and no \"data\"")
         }
         record = try decoder.finish(
-            messageID: try parts.id.map { try MessageID.check($0) } ?? defaultID)
+            messageID: try parts.id.map { try MessageID.check($0) } ?? defaultID,
+            minting: tables.plane.mint())
         group = parts.group
     }
 
     private static func takeMember(
         _ name: JSONCursor.StringToken, _ cursor: inout JSONCursor, _ input: Span<UInt8>,
-        _ parts: inout Parts, _ tables: inout Tables, _ size: Int, _ preferences: Preferences
+        _ parts: inout Parts, _ tables: inout Tables, _ size: Int
     ) throws {
         if JSONCursor.matches(name, "op", input) {
             try parts.once(.op, "op")
@@ -140,10 +141,10 @@ struct BulkLine {
             parts.table = try tables.schema(token, cursor, input)
         } else if JSONCursor.matches(name, "data", input) {
             try parts.once(.data, "data")
-            parts.data = try takeObject(isKey: false, &cursor, input, &parts, size, preferences)
+            parts.data = try takeObject(isKey: false, &cursor, input, &parts, size, tables)
         } else if JSONCursor.matches(name, "key", input) {
             try parts.once(.key, "key")
-            parts.key = try takeObject(isKey: true, &cursor, input, &parts, size, preferences)
+            parts.key = try takeObject(isKey: true, &cursor, input, &parts, size, tables)
         } else if JSONCursor.matches(name, "id", input) {
             try parts.once(.id, "id")
             parts.id = try cursor.text(input)
@@ -175,23 +176,19 @@ struct BulkLine {
     /// Decodes `key` or `data`, or returns where it stands if it cannot be decoded yet.
     private static func takeObject(
         isKey: Bool, _ cursor: inout JSONCursor, _ input: Span<UInt8>, _ parts: inout Parts,
-        _ size: Int,
-        _ preferences: Preferences
+        _ size: Int, _ tables: Tables
     ) throws -> Range<Int>? {
-        if parts.decoder == nil { parts.decoder = try makeDecoder(parts, size, preferences) }
+        if parts.decoder == nil { parts.decoder = try makeDecoder(parts, size, tables) }
         guard parts.decoder != nil else { return try cursor.skipValue(input) }
         try parts.decoder?.takeObject(&cursor, input, isKey: isKey)
         return nil
     }
 
     private static func makeDecoder(
-        _ parts: Parts, _ size: Int, _ preferences: Preferences
+        _ parts: Parts, _ size: Int, _ tables: Tables
     ) throws -> RecordDecoder? {
         guard let operation = parts.operation, let table = parts.table else { return nil }
-        var options = WriteOptions(operation)
-        options.onConflict = preferences.onConflict ?? .error
-        options.returnsRow = preferences.returnsRow
-        options.isDryRun = preferences.isDryRun
+        let options = try tables.plane.options(operation, tables.preferences, table)
         return RecordDecoder(table: table, options: options, expectedByteCount: size)
     }
 

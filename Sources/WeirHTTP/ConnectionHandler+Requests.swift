@@ -12,11 +12,9 @@ extension ConnectionHandler {
         do {
             switch try Route(fields.isHeadRequest ? .GET : head.method, head.uri) {
             case .insert(let table):
-                var options = WriteOptions(.insert)
-                options.onConflict = fields.preferences.onConflict ?? .error
-                try insert(exchange, fields, table, options, body)
+                try insert(exchange, fields, table, body)
             case .write(let operation, let table, let key):
-                try writeOne(exchange, fields, table, WriteOptions(operation), key: key, body)
+                try writeOne(exchange, fields, table, operation, key: key, body)
             case .bulk:
                 try startMany(exchange, fields, .bulk, body)
             case .tables:
@@ -47,16 +45,17 @@ extension ConnectionHandler {
     }
 
     private func insert(
-        _ exchange: Exchange, _ fields: RequestHead, _ table: String, _ options: WriteOptions,
-        _ body: ByteBuffer
+        _ exchange: Exchange, _ fields: RequestHead, _ table: String, _ body: ByteBuffer
     ) throws {
         let span = body.readableBytesUInt8Span
         var cursor = JSONCursor(0..<span.count)
         switch fields.mediaType {
         case .json where cursor.peek(span) != UInt8(ascii: "["):
-            try writeOne(exchange, fields, table, options, key: nil, body)
+            try writeOne(exchange, fields, table, .insert, key: nil, body)
         case .json, .ndjson, .csv:
-            try startMany(exchange, fields, .table(try plane.table(table), options), body)
+            let schema = try plane.table(table)
+            let options = try plane.options(.insert, fields.preferences, schema)
+            try startMany(exchange, fields, .table(schema, options), body)
         case .other:
             throw unsupported
         }
@@ -72,13 +71,11 @@ extension ConnectionHandler {
 
     /// The hot path: one record, from its bytes to the coordinator.
     private func writeOne(
-        _ exchange: Exchange, _ fields: RequestHead, _ table: String, _ options: WriteOptions,
-        key: [[UInt8]]?, _ body: ByteBuffer
+        _ exchange: Exchange, _ fields: RequestHead, _ table: String,
+        _ operation: WeirRecord.Operation, key: [[UInt8]]?, _ body: ByteBuffer
     ) throws {
         let schema = try plane.table(table)
-        var options = options
-        options.returnsRow = fields.preferences.returnsRow
-        options.isDryRun = fields.preferences.isDryRun
+        let options = try plane.options(operation, fields.preferences, schema)
         let span = body.readableBytesUInt8Span
         guard span.count <= plane.configuration.recordByteCountMax else {
             throw Failure(
@@ -93,7 +90,8 @@ extension ConnectionHandler {
             try decoder.takeObject(&cursor, span)
             try cursor.expectEnd(span)
         }
-        let record = try decoder.finish(messageID: fields.messageID)
+        let record = try decoder.finish(
+            messageID: fields.messageID, minting: plane.mint())
         guard let waiter else { return }
         let submission = Coordinator.Submission(
             record: record, waiter: waiter, index: Answer.index(exchange: exchange.number, item: 0),

@@ -25,6 +25,18 @@ package struct DataPlane: Sendable {
         time.now + (timeout ?? Nanoseconds(configuration.queueTimeout))
     }
 
+    /// How a record is to be carried out, if the table exposes it.
+    func options(
+        _ operation: WeirRecord.Operation, _ preferences: Preferences, _ table: TableSchema
+    ) throws(Defect) -> WriteOptions {
+        var options = WriteOptions(operation)
+        options.onConflict = preferences.onConflict ?? table.policy.onConflict
+        options.returnsRow = preferences.returnsRow
+        options.isDryRun = preferences.isDryRun
+        try table.policy.check(options, table: table.publicName)
+        return options
+    }
+
     /// The definition of an exposed table.
     func table(_ name: String) throws(Failure) -> TableSchema {
         guard let catalog = coordinator.catalogStore.catalog else {
@@ -35,8 +47,10 @@ package struct DataPlane: Sendable {
         switch catalog.find(name) {
         case .found(let schema)?:
             return schema
-        case .missing?:
-            throw Failure(.tablePaused(retryAfter: .seconds(1)), table: name)
+        case .missing(_, let reason)?:
+            var failure = Failure(.tablePaused(retryAfter: .seconds(1)), table: name)
+            if let reason { failure.detail = "table \(name): \(reason); nothing was written" }
+            throw failure
         case nil:
             let names = catalog.tables.indices.prefix(20).map { catalog.publicName($0) }
             throw Failure(

@@ -48,7 +48,7 @@ final class ManyRecords {
         self.waiter = waiter
         messageIDPrefix = fields.messageID
         timeout = fields.timeout
-        tables = BulkLine.Tables { try plane.table($0) }
+        tables = BulkLine.Tables(plane, exchange.preferences)
         let span = body.readableBytesUInt8Span
         let format: ItemSource.Format =
             switch fields.mediaType {
@@ -190,7 +190,7 @@ final class ManyRecords {
             try checkSize(range.count)
             do {
                 let line = try BulkLine(
-                    input, range, tables: &tables, defaultID: id, preferences: exchange.preferences)
+                    input, range, tables: &tables, defaultID: id)
                 return (line.record, line.group)
             } catch {
                 // A bad member fails its group, if the line can be read far enough to name it.
@@ -200,29 +200,22 @@ final class ManyRecords {
         case (.json(let range), .table(let schema, let options)):
             try checkSize(range.count)
             var decoder = RecordDecoder(
-                table: schema, options: completed(options), expectedByteCount: range.count)
+                table: schema, options: options, expectedByteCount: range.count)
             var cursor = JSONCursor(range)
             try decoder.takeObject(&cursor, input)
             try cursor.expectEnd(input)
-            return (try decoder.finish(messageID: id), nil)
+            return (try decoder.finish(messageID: id, minting: plane.mint()), nil)
         case (.row(let fields), .table(let schema, let options)):
             var decoder = RecordDecoder(
-                table: schema, options: completed(options), expectedByteCount: fields.count * 16)
+                table: schema, options: options, expectedByteCount: fields.count * 16)
             for (column, field) in zip(csvColumns, fields) {
                 let text = field.text ?? []
                 try decoder.takeText(column, text.span, field.text == nil ? nil : 0..<text.count)
             }
-            return (try decoder.finish(messageID: id), nil)
+            return (try decoder.finish(messageID: id, minting: plane.mint()), nil)
         case (.row, .bulk):
             preconditionFailure("CSV for /v1/bulk was refused at the start")
         }
-    }
-
-    private func completed(_ options: WriteOptions) -> WriteOptions {
-        var options = options
-        options.returnsRow = exchange.preferences.returnsRow
-        options.isDryRun = exchange.preferences.isDryRun
-        return options
     }
 
     private func checkSize(_ count: Int) throws(Defect) {

@@ -21,7 +21,9 @@ enum TableDescription {
         body += ",\"key\":[".utf8
         appendList(schema.primaryKey.map { schema.columns[$0].name }, to: &body)
         body += "],\"operations\":[".utf8
-        let operations = schema.primaryKey.isEmpty ? [.insert] : WeirRecord.Operation.allCases
+        let operations = WeirRecord.Operation.allCases.filter {
+            schema.policy.operations.contains($0) && (!schema.primaryKey.isEmpty || $0 == .insert)
+        }
         appendList(operations.map(\.rawValue), to: &body)
         body += "],\"columns\":[".utf8
         for (index, column) in schema.columns.enumerated() {
@@ -29,10 +31,21 @@ enum TableDescription {
             append(column, to: &body)
         }
         let limits = plane.configuration
-        body += "],\"limits\":{\"record_bytes\":\(limits.recordByteCountMax),".utf8
+        body += "]".utf8
+        appendID(schema, to: &body)
+        body += ",\"limits\":{\"record_bytes\":\(limits.recordByteCountMax),".utf8
         body += "\"body_bytes\":\(limits.bodyByteCountMax),".utf8
         body += "\"records_per_request\":\(limits.recordsPerRequestMax)}}".utf8
         return body
+    }
+
+    private static func appendID(_ schema: TableSchema, to body: inout [UInt8]) {
+        guard let id = schema.policy.id else { return }
+        body += ",\"id\":{\"column\":".utf8
+        appendJSONString(id.column, to: &body)
+        body += ",\"type\":\"\(id.form.rawValue)\"".utf8
+        if !id.prefix.isEmpty { body += ",\"prefix\":\"\(id.prefix)\"".utf8 }
+        body += "}".utf8
     }
 
     private static func append(_ column: Column, to body: inout [UInt8]) {
@@ -41,9 +54,11 @@ enum TableDescription {
         body += ",\"type\":".utf8
         appendJSONString(column.typeName, to: &body)
         body += ",\"nullable\":\(column.isNullable),\"has_default\":\(column.hasDefault)".utf8
-        let isRequired = !column.isNullable && !column.hasDefault && column.isWritable
+        let isRequired =
+            !column.isNullable && !column.hasDefault && column.isWritable
+            && column.declaredID == nil
         body += ",\"writable\":\(column.isWritable),\"required\":\(isRequired),\"json\":".utf8
-        appendJSONString(column.type.jsonForm, to: &body)
+        appendJSONString(column.declaredID?.jsonForm ?? column.type.jsonForm, to: &body)
         body += "}".utf8
     }
 

@@ -5,6 +5,7 @@ import WeirRecord
 /// Reads the definitions of the exposed tables from PostgreSQL's catalog.
 struct CatalogQuery {
     let tables: [TableName]
+    var policies: [TableName: TablePolicy] = [:]
 
     func run(on session: Session, by deadline: Timestamp) throws(ConnectFailure) -> Catalog {
         let columns: [[String?]]
@@ -23,7 +24,11 @@ struct CatalogQuery {
         return Catalog(
             tables.enumerated().map { number, name in
                 guard let rows = byTable[number] else { return .missing(name: name.publicName) }
-                return .found(schema(number, name, rows, rank: ranks[number]))
+                do throws(IDRuleMismatch) {
+                    return .found(try schema(number, name, rows, rank: ranks[number]))
+                } catch {
+                    return .missing(name: name.publicName, reason: error.reason)
+                }
             })
     }
 
@@ -83,7 +88,7 @@ struct CatalogQuery {
 
     private func schema(
         _ number: Int, _ name: TableName, _ rows: [[String?]], rank: Int
-    ) -> TableSchema {
+    ) throws(IDRuleMismatch) -> TableSchema {
         var key: [(place: Int, column: Int)] = []
         var columns: [Column] = []
         for (index, row) in rows.enumerated() {
@@ -95,12 +100,20 @@ struct CatalogQuery {
                     generation: generation(
                         identity: row[7], computed: row[8], isSerial: row[12] == "t")))
         }
+        let primaryKey = key.sorted { $0.place < $1.place }.map(\.column)
+        let policy = policies[name] ?? TablePolicy()
+        if let rule = policy.id {
+            let (column, id) = try DeclaredID.resolve(
+                rule, columns: columns, primaryKey: primaryKey)
+            columns[column].declaredID = id
+        }
         return TableSchema(
             number: number, version: CatalogVersion.next(), schemaName: name.schema,
             name: name.name,
-            columns: columns, primaryKey: key.sorted { $0.place < $1.place }.map(\.column),
+            columns: columns, primaryKey: primaryKey,
             rank: rank,
-            mayDropRows: rows[0][11] == "t", isPartitioned: rows[0][10] == "t")
+            mayDropRows: rows[0][11] == "t", isPartitioned: rows[0][10] == "t",
+            policy: policy)
     }
 
     private func generation(

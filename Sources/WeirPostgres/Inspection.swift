@@ -1,5 +1,6 @@
 package import Weir
 import WeirCore
+package import WeirRecord
 
 /// A connection through which a database is looked at, not written: as the gateway connects, or
 /// asked for less. It blocks its caller, and is used from one thread at a time.

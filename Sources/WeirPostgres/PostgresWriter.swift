@@ -1,12 +1,15 @@
 import CLibpq
 package import Weir
 import WeirCore
+package import WeirRecord
 
 /// One connection to PostgreSQL and the thread that waits on it.
 package actor PostgresWriter: BatchWriter {
     package struct Configuration: Sendable {
         package var conninfo: Conninfo
         package var tables: [TableName]
+        /// What is not here has the default.
+        package var policies: [TableName: TablePolicy] = [:]
         package var connectTimeout: Duration = .seconds(5)
         /// For one statement, on the server. The client waits twice as long for the whole batch.
         package var statementTimeout: Duration = .seconds(10)
@@ -78,6 +81,7 @@ package actor PostgresWriter: BatchWriter {
     package func loadCatalog() throws(ConnectFailure) -> Catalog {
         guard let session else { throw ConnectFailure("not connected") }
         let deadline = SystemTime().now + Nanoseconds(configuration.statementTimeout)
-        return try CatalogQuery(tables: configuration.tables).run(on: session, by: deadline)
+        return try CatalogQuery(tables: configuration.tables, policies: configuration.policies).run(
+            on: session, by: deadline)
     }
 }

@@ -59,7 +59,8 @@ struct StepResult {
     }
 
     private func representation(_ result: borrowing QueryResult, _ row: Int) -> [UInt8]? {
-        step.shape.returnsRow ? result.bytes(row, statement.leadingColumnCount) : nil
+        guard step.shape.returnsRow else { return nil }
+        return step.table.translated(row: Array(result.bytes(row, statement.leadingColumnCount)))
     }
 
     private func key(_ result: borrowing QueryResult, _ row: Int) -> [UInt8] {
@@ -70,7 +71,9 @@ struct StepResult {
             appendJSONString(definition.name, to: &json)
             json.append(UInt8(ascii: ":"))
             let text = result.bytes(row, index)
-            if definition.type.isBareInJSON {
+            if let id = definition.declaredID {
+                id.appendJSON(printed: text, to: &json)
+            } else if definition.type.isBareInJSON {
                 json += text
             } else {
                 appendJSONString(utf8: text, to: &json)

@@ -44,12 +44,13 @@ package enum MessageID {
 
 extension Record {
     /// A hash of table, operation and values, in the order of the columns: neither the order of the
-    /// members nor white space counts.
+    /// members nor white space counts, nor does an ID that the gateway minted.
     package var fingerprint: UInt64 {
         var hash =
             UInt64(table.number) &* 31
             &+ UInt64(Operation.allCases.firstIndex(of: options.operation) ?? 0)
         forEachField { column, elements, range in
+            if column == mintedColumn { return }
             hash =
                 hash
                 &+ stableHash(elements.span, range, seed: UInt64(column) &* 0x9E37_79B9_7F4A_7C15)

@@ -51,11 +51,14 @@ package final class Record: Sendable {
     package let orderHash: UInt64?
     /// The caller's message ID.
     package let messageID: String?
+    /// The column whose value the gateway minted for this record, and which no repetition of the
+    /// request would have again.
+    package let mintedColumn: Int?
 
     init(
         table: TableSchema, options: WriteOptions, columns: ColumnSet, bytes: [UInt8],
         fieldsEnd: Int,
-        key: Range<Int>?, messageID: String?
+        key: Range<Int>?, messageID: String?, mintedColumn: Int? = nil
     ) {
         self.table = table
         self.options = options
@@ -63,6 +66,7 @@ package final class Record: Sendable {
         self.bytes = bytes
         self.fieldsEnd = fieldsEnd
         self.messageID = messageID
+        self.mintedColumn = mintedColumn
         hasKey = key != nil
         let range = key ?? fieldsEnd..<fieldsEnd
         keyRange = range

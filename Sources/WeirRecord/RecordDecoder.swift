@@ -13,6 +13,7 @@ package struct RecordDecoder: Sendable {
     private var guess = 0
     /// The key came from the path or from the line's `key`: the body may say it again.
     private var isKeyFixed = false
+    private var mintedColumn: Int?
 
     package init(table: TableSchema, options: WriteOptions, expectedByteCount: Int) {
         self.table = table
@@ -58,7 +59,11 @@ package struct RecordDecoder: Sendable {
         cursor.skipWhitespace(input)
         let start = bytes.count
         try appendColumn(column)
-        try ValueEncoding(column: table.columns[column]).encode(&cursor, input, to: &bytes)
+        if let id = table.columns[column].declaredID, id.isSpelt {
+            try takeID(column, id, &cursor, input)
+        } else {
+            try ValueEncoding(column: table.columns[column]).encode(&cursor, input, to: &bytes)
+        }
         try finishField(column, start: start, of: "the object")
     }
 
@@ -70,7 +75,11 @@ package struct RecordDecoder: Sendable {
         try appendColumn(column)
         let encoding = ValueEncoding(column: table.columns[column])
         if let range {
-            try encoding.encodeText(input, range, to: &bytes)
+            if let id = encoding.column.declaredID, id.isSpelt {
+                try takeID(column, id, input, range)
+            } else {
+                try encoding.encodeText(input, range, to: &bytes)
+            }
         } else {
             let null = Array("null".utf8)
             var cursor = JSONCursor(0..<null.count)
@@ -99,6 +108,19 @@ package struct RecordDecoder: Sendable {
 
     // MARK: Output
 
+    /// The record, once everything has been taken; where the table declares an ID that the caller
+    /// left out of an insert or an upsert, with a new one.
+    package mutating func finish(
+        messageID: String? = nil, minting mint: @autoclosure () -> UUID7
+    ) throws(Defect) -> Record {
+        if let column = table.idColumn, !columns.contains(column),
+            options.operation == .insert || options.operation == .upsert
+        {
+            try takeMinted(column, mint().bits)
+        }
+        return try finish(messageID: messageID)
+    }
+
     /// The record, once everything has been taken.
     package mutating func finish(messageID: String? = nil) throws(Defect) -> Record {
         let hasKey =
@@ -125,7 +147,7 @@ package struct RecordDecoder: Sendable {
         return Record(
             table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd,
             key: key,
-            messageID: messageID)
+            messageID: messageID, mintedColumn: mintedColumn)
     }
 
     // MARK: Parts
@@ -202,6 +224,43 @@ package struct RecordDecoder: Sendable {
 
     private func keyElement(_ index: Int) -> Range<Int> {
         index == 0 ? firstKeyElement : otherKeyElements[index - 1]
+    }
+
+    // MARK: Declared IDs
+
+    private mutating func takeID(
+        _ column: Int, _ id: DeclaredID, _ cursor: inout JSONCursor, _ input: Span<UInt8>
+    ) throws(Defect) {
+        var text: [UInt8] = []
+        switch cursor.peek(input) {
+        case UInt8(ascii: "\""):
+            let token = try cursor.string(input)
+            try cursor.appendText(of: token, input, to: &text)
+        case UInt8(ascii: "n"), nil:
+            let encoding = ValueEncoding(column: table.columns[column])
+            return try encoding.encode(&cursor, input, to: &bytes)
+        default:
+            try cursor.skipValue(input)
+        }
+        try takeID(column, id, text.span, 0..<text.count)
+    }
+
+    private mutating func takeID(
+        _ column: Int, _ id: DeclaredID, _ input: Span<UInt8>, _ range: Range<Int>
+    ) throws(Defect) {
+        var text: [UInt8] = []
+        text.append(input, range)
+        try id.encode(
+            text[...], column: table.columns[column].name, table: table.publicName, to: &bytes)
+    }
+
+    private mutating func takeMinted(_ column: Int, _ bits: UUIDBits) throws(Defect) {
+        guard let id = table.columns[column].declaredID else { return }
+        let start = bytes.count
+        try appendColumn(column)
+        id.append(bits, to: &bytes)
+        try finishField(column, start: start, of: "the object")
+        mintedColumn = column
     }
 
     private func generated(_ column: Column) -> Defect {

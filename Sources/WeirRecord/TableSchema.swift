@@ -7,6 +7,8 @@ package struct Column: Sendable, Equatable {
     package var isNullable: Bool
     package var hasDefault: Bool
     package var generation: Generation
+    /// Set where the operator declared that the column holds IDs.
+    package var declaredID: DeclaredID?
 
     package enum Generation: Sendable {
         /// Callers may set it.
@@ -52,6 +54,9 @@ package final class TableSchema: Sendable {
     /// BEFORE ROW triggers, rules or a view: a statement may write fewer rows than it was given.
     package let mayDropRows: Bool
     package let isPartitioned: Bool
+    package let policy: TablePolicy
+    /// The column whose values the gateway mints; one of the key's.
+    package let idColumn: Int?
 
     /// `"schema"."name"`.
     package let sqlName: String
@@ -64,7 +69,7 @@ package final class TableSchema: Sendable {
     package init(
         number: Int, version: Int = 0, schemaName: String = "public", name: String,
         columns: [Column], primaryKey: [Int], rank: Int = 0, mayDropRows: Bool = false,
-        isPartitioned: Bool = false
+        isPartitioned: Bool = false, policy: TablePolicy = TablePolicy()
     ) {
         self.number = number
         self.version = version
@@ -75,6 +80,8 @@ package final class TableSchema: Sendable {
         self.rank = rank
         self.mayDropRows = mayDropRows
         self.isPartitioned = isPartitioned
+        self.policy = policy
+        idColumn = columns.firstIndex { $0.declaredID != nil }
         sqlName = quotedIdentifier(schemaName) + "." + quotedIdentifier(name)
         publicName = schemaName == "public" ? name : schemaName + "." + name
         jsonNames = columns.map { column in
@@ -97,7 +104,11 @@ package final class TableSchema: Sendable {
     func appendMember(_ column: Int, _ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8])
     {
         json += jsonNames[column]
-        columns[column].type.appendJSON(bytes, range, to: &json)
+        if let id = columns[column].declaredID {
+            id.appendJSON(bytes, range, to: &json)
+        } else {
+            columns[column].type.appendJSON(bytes, range, to: &json)
+        }
     }
 
     package func column(named name: String) -> Int? {
@@ -167,5 +178,6 @@ extension TableSchema {
         schemaName == other.schemaName && name == other.name && columns == other.columns
             && primaryKey == other.primaryKey && rank == other.rank
             && mayDropRows == other.mayDropRows && isPartitioned == other.isPartitioned
+            && policy == other.policy
     }
 }

@@ -44,6 +44,8 @@ package struct UUID7: Hashable, Sendable {
     package let high: UInt64
     package let low: UInt64
 
+    var bits: UUIDBits { UUIDBits(high: high, low: low) }
+
     init(tick: UInt64, random: UInt64) {
         high = (tick >> 12) << 16 | 0x7000 | (tick & 0xFFF)
         low = 0x8000_0000_0000_0000 | random >> 2
@@ -53,19 +55,7 @@ package struct UUID7: Hashable, Sendable {
     package func appendTypeID(_ prefix: StaticString, to bytes: inout [UInt8]) {
         prefix.withUTF8Buffer { bytes.append(contentsOf: $0) }
         bytes.append(UInt8(ascii: "_"))
-        for digit in 0..<26 {
-            // 130 bits: two zero bits, then the 128.
-            let shift = 125 - digit * 5
-            let value: UInt64
-            if shift >= 64 {
-                value = high >> UInt64(shift - 64)
-            } else if shift > 59 {
-                value = high << UInt64(64 - shift) | low >> UInt64(shift)
-            } else {
-                value = low >> UInt64(shift)
-            }
-            bytes.append(crockfordDigits[Int(value & 31)])
-        }
+        bits.appendDigits(to: &bytes)
     }
 
     package func typeID(_ prefix: StaticString) -> String {
@@ -74,5 +64,3 @@ package struct UUID7: Hashable, Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 }
-
-private let crockfordDigits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)

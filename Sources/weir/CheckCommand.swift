@@ -2,6 +2,7 @@ import ArgumentParser
 import Weir
 import WeirCheck
 import WeirPostgres
+import WeirRecord
 
 #if canImport(Glibc)
     import Glibc

@@ -7,6 +7,7 @@ import WeirAdmin
 import WeirCore
 import WeirHTTP
 import WeirPostgres
+import WeirRecord
 
 #if canImport(Glibc)
     import Glibc

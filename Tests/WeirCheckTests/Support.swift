@@ -4,6 +4,7 @@ import Testing
 import Weir
 import WeirCheck
 import WeirPostgres
+import WeirRecord
 
 /// A private PostgreSQL for the tests of one suite, durable as a real one: started before the first,
 /// removed after the last, whatever became of them.

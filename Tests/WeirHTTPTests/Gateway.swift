@@ -7,6 +7,7 @@ import WeirAdmin
 import WeirCore
 import WeirHTTP
 import WeirPostgres
+import WeirRecord
 
 #if canImport(Glibc)
     import Glibc
@@ -86,7 +87,8 @@ final class Promise<Value: Sendable>: Sendable {
 
 /// Runs `body` against a gateway, and shuts it down as SIGTERM would.
 func withGateway(
-    conninfo: String, tables: [String], connections: Int? = 2,
+    conninfo: String, tables: [String], policies: [String: TablePolicy] = [:],
+    connections: Int? = 2,
     _ change: (inout ServerConfiguration) -> Void = { _ in },
     machine changeMachine: (inout Machine.Configuration) -> Void = { _ in },
     _ body: (Gateway) async throws -> Void
@@ -110,9 +112,11 @@ func withGateway(
         coordinator: coordinator, address: .tcp(host: "127.0.0.1", port: 0), version: "test",
         logger: logger, onRunning: { adminPort.fulfil($0 ?? 0) })
     let info = try Conninfo(conninfo, statementTimeout: .seconds(10), lockTimeout: .seconds(2))
+    var writers = PostgresWriter.Configuration(
+        conninfo: info, tables: tables.map { TableName($0) })
+    for (table, policy) in policies { writers.policies[TableName(table)] = policy }
     let pool = PostgresPool(
-        .init(conninfo: info, tables: tables.map { TableName($0) }), connections: connections,
-        coordinator: coordinator, logger: logger)
+        writers, connections: connections, coordinator: coordinator, logger: logger)
     let group = ServiceGroup(
         configuration: .init(
             services: [
@@ -177,13 +181,14 @@ struct Database {
 func withOrders(
     _ change: (inout ServerConfiguration) -> Void = { _ in },
     machine: (inout Machine.Configuration) -> Void = { _ in },
-    tables: [String] = ["orders", "lines"], sql: String = ordersSQL,
+    tables: [String] = ["orders", "lines"], policies: [String: TablePolicy] = [:],
+    sql: String = ordersSQL,
     _ body: (Gateway, Database) async throws -> Void
 ) async throws {
     let database = try Database()
     try database.execute(sql)
     try await withGateway(
-        conninfo: database.conninfo, tables: tables, change, machine: machine
+        conninfo: database.conninfo, tables: tables, policies: policies, change, machine: machine
     ) { gateway in
         try await body(gateway, database)
     }
