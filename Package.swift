@@ -41,6 +41,7 @@ let package = Package(
         .package(
             url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0",
             traits: []),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(
@@ -51,6 +52,9 @@ let package = Package(
         .target(name: "WeirRecord", dependencies: [crypto], swiftSettings: house),
         .target(
             name: "Weir", dependencies: ["WeirCore", "WeirRecord", logging],
+            swiftSettings: house),
+        .target(
+            name: "WeirConfig", dependencies: ["Weir", "WeirCore", "WeirRecord"],
             swiftSettings: house),
         .target(
             name: "WeirPostgres",
@@ -85,7 +89,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "Weir", "WeirCheck", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP",
+                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirRecord", "WeirPostgres",
+                "WeirHTTP",
                 "WeirAdmin", logging, lifecycle,
                 nioCore, nioPosix, nioHTTP1,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -102,6 +107,14 @@ let package = Package(
         .testTarget(name: "WeirRecordTests", dependencies: ["WeirRecord"], swiftSettings: house),
         .testTarget(
             name: "WeirTests", dependencies: ["Weir", "WeirCore", "WeirRecord", "WeirTesting"],
+            swiftSettings: house),
+        .testTarget(
+            name: "WeirConfigTests",
+            dependencies: [
+                "WeirConfig", "Weir", "WeirCore", "WeirRecord",
+                // The reader of YAML that ours is compared with; nothing that is served knows it.
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: house),
         .testTarget(
             name: "WeirPostgresTests",
@@ -122,6 +135,7 @@ let package = Package(
                 "weir",
             ],
             swiftSettings: house),
+        .testTarget(name: "WeirCommandTests", dependencies: ["weir"], swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]

@@ -7,25 +7,25 @@ package import Weir
 
 /// The admin listener: probes, version and metrics. GET never changes anything.
 package struct AdminServer: Service {
-    package enum Address: Sendable {
-        case tcp(host: String, port: Int)
-        case unix(path: String)
-    }
-
     private let coordinator: Coordinator
-    private let address: Address
+    private let address: ListenAddress
     private let version: String
+    private let configuration: String
     private let logger: Logger
     private let onRunning: @Sendable (Int?) -> Void
 
-    /// - Parameter onRunning: told the port, once it is known.
+    /// - Parameters:
+    ///   - configuration: in force, as JSON and without secrets.
+    ///   - onRunning: told the port, once it is known.
     package init(
-        coordinator: Coordinator, address: Address, version: String, logger: Logger,
+        coordinator: Coordinator, address: ListenAddress, version: String,
+        configuration: String = "{}\n", logger: Logger,
         onRunning: @escaping @Sendable (Int?) -> Void = { _ in }
     ) {
         self.coordinator = coordinator
         self.address = address
         self.version = version
+        self.configuration = configuration
         self.logger = logger
         self.onRunning = onRunning
     }
@@ -53,7 +53,7 @@ package struct AdminServer: Service {
         do {
             try await application.run()
         } catch let error as IOError {
-            throw ListenFailure("--admin", address: address.text(port: nil), reason: error)
+            throw ListenFailure("--admin", address: address.text, reason: error)
         }
     }
 
@@ -71,6 +71,9 @@ package struct AdminServer: Service {
             // taken out of service.
             let troubles = coordinator.catalogStore.catalog?.troubles ?? []
             return Self.text(.ok, "ok\n" + troubles.map { $0 + "\n" }.joined())
+        }
+        router.get("/v1/config") { [configuration] _, _ in
+            Self.response(.ok, "application/json", configuration)
         }
         router.get("/version") { [version] _, _ in
             Self.response(
@@ -94,14 +97,5 @@ package struct AdminServer: Service {
         Response(
             status: status, headers: [.contentType: contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
-    }
-}
-
-extension AdminServer.Address {
-    fileprivate func text(port: Int?) -> String {
-        switch self {
-        case .tcp(let host, let configured): "\(host):\(port ?? configured)"
-        case .unix(let path): "unix:\(path)"
-        }
     }
 }

@@ -1,35 +1,8 @@
+package import Weir
+
 /// Bounds and times of the data listener. Each bound has a refusal of its own, named beside it.
 package struct ServerConfiguration: Sendable {
-    package enum Address: Sendable, Equatable {
-        case tcp(host: String, port: Int)
-        case unix(path: String)
-
-        var text: String {
-            switch self {
-            case .tcp(let host, let port): "\(host):\(port)"
-            case .unix(let path): "unix:\(path)"
-            }
-        }
-
-        /// `host:port`, `[v6]:port` or `unix:/path`.
-        package init?(_ text: String) {
-            if text.hasPrefix("unix:") {
-                let path = String(text.dropFirst(5))
-                guard !path.isEmpty else { return nil }
-                self = .unix(path: path)
-                return
-            }
-            guard let colon = text.lastIndex(of: ":"),
-                let port = Int(text[text.index(after: colon)...]),
-                (0...65_535).contains(port)
-            else { return nil }
-            let host = text[..<colon].trimmingBrackets
-            guard !host.isEmpty else { return nil }
-            self = .tcp(host: host, port: port)
-        }
-    }
-
-    package var address = Address.tcp(host: "127.0.0.1", port: 8432)
+    package var address = ListenAddress.tcp(host: "127.0.0.1", port: 8432)
     /// One is enough for some 50,000 requests a second, and cheaper per request than two.
     package var threads = 1
     /// 413 `body-too-large`.
@@ -63,10 +36,4 @@ package struct ServerConfiguration: Sendable {
     package var version = "0"
 
     package init() {}
-}
-
-extension Substring {
-    fileprivate var trimmingBrackets: String {
-        hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : String(self)
-    }
 }

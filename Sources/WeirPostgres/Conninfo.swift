@@ -7,6 +7,7 @@ package struct Conninfo: Sendable {
     /// A URI or `key=value` pairs; empty leaves everything to libpq's `PG*` variables.
     private let text: String
     private let settings: [(String, String)]
+    private let passwordFile: String?
     private var manner = Manner.gateway
 
     /// How much of the server is asked for at connecting.
@@ -19,13 +20,22 @@ package struct Conninfo: Sendable {
         case bare
     }
 
-    /// - Parameter text: must not carry a password; those come from a passfile or the environment.
-    /// - Throws: `ConnectFailure` when libpq cannot read it.
-    package init(_ text: String, statementTimeout: Duration, lockTimeout: Duration)
-        throws(ConnectFailure)
-    {
+    /// Rarely is a password longer; tokens that stand for one have some 2,000 bytes.
+    private static let passwordByteCountMax = 16 << 10
+
+    /// - Parameters:
+    ///   - passwordFile: holds the password and nothing else. It is read for each connection, so
+    ///     that a new password needs no restart.
+    ///   - mayHoldPassword: whether `text` may carry one: where nobody but the process sees it.
+    /// - Throws: `ConnectFailure` when libpq cannot read the text, or the file cannot be read.
+    package init(
+        _ text: String, passwordFile: String? = nil, mayHoldPassword: Bool = false,
+        statementTimeout: Duration, lockTimeout: Duration
+    ) throws(ConnectFailure) {
         self.text = text
-        try Self.check(text)
+        self.passwordFile = passwordFile
+        try Self.check(text, mayHoldPassword: mayHoldPassword)
+        if let passwordFile { _ = try Self.password(in: passwordFile) }
         // Whatever the role's or the database's defaults are: one meaning everywhere.
         settings = [
             ("statement_timeout", milliseconds(statementTimeout)),
@@ -56,12 +66,14 @@ package struct Conninfo: Sendable {
     }
 
     /// For `PQconnectStartParams`, later ones winning.
-    var parameters: [(String, String)] {
+    func parameters() throws(ConnectFailure) -> [(String, String)] {
+        let password = if let passwordFile { try Self.password(in: passwordFile) } else { "" }
         let options =
             manner == .gateway
             ? settings.map { "-c \($0.0)=\($0.1)" }.joined(separator: " ") : ""
         return [
             ("dbname", text.isEmpty ? Self.environmentURL : text),
+            ("password", password),
             ("client_encoding", manner == .bare ? "" : "UTF8"),
             ("options", options),
             ("fallback_application_name", "weir"),
@@ -77,7 +89,24 @@ package struct Conninfo: Sendable {
         return unsafe String(cString: value)
     }
 
-    private static func check(_ text: String) throws(ConnectFailure) {
+    private static func password(in path: String) throws(ConnectFailure) -> String {
+        let place = "database.password_file \(path)"
+        var bytes: [UInt8]
+        do {
+            bytes = try SmallFile.read(path, byteCountMax: passwordByteCountMax)
+        } catch {
+            throw ConnectFailure("\(place) cannot be read: \(error.reason)")
+        }
+        // The line end that editors leave.
+        if bytes.last == 0x0A { bytes.removeLast() }
+        if bytes.last == 0x0D { bytes.removeLast() }
+        guard !bytes.isEmpty, !bytes.contains(0), !bytes.contains(0x0A),
+            let password = String(validating: bytes, as: UTF8.self)
+        else { throw ConnectFailure("\(place) does not hold one line of UTF-8 text") }
+        return password
+    }
+
+    private static func check(_ text: String, mayHoldPassword: Bool) throws(ConnectFailure) {
         var message: UnsafeMutablePointer<CChar>?
         let options = unsafe PQconninfoParse(text, &message)
         defer { unsafe PQconninfoFree(options) }
@@ -86,6 +115,7 @@ package struct Conninfo: Sendable {
             unsafe PQfreemem(message)
             throw ConnectFailure("the connection string is malformed: \(reason)")
         }
+        if mayHoldPassword { return }
         while let keyword = unsafe option.pointee.keyword {
             if unsafe String(cString: keyword) == "password", unsafe option.pointee.val != nil {
                 throw ConnectFailure(

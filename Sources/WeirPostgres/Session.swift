@@ -35,7 +35,7 @@ import WeirCore
     static func connect(_ conninfo: Conninfo, by deadline: Timestamp) throws(ConnectFailure)
         -> Session
     {
-        let parameters = conninfo.parameters
+        let parameters = try conninfo.parameters()
         let connection = unsafe withCStrings(parameters.map(\.0)) { keys in
             unsafe withCStrings(parameters.map(\.1)) { values in
                 unsafe PQconnectStartParams(keys, values, 1)

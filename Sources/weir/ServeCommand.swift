@@ -4,10 +4,10 @@ import ServiceLifecycle
 import UnixSignals
 import Weir
 import WeirAdmin
+import WeirConfig
 import WeirCore
 import WeirHTTP
 import WeirPostgres
-import WeirRecord
 
 #if canImport(Glibc)
     import Glibc
@@ -24,12 +24,24 @@ struct ServeCommand: AsyncParsableCommand {
               weir serve --embedded
               weir serve --embedded /var/tmp/demo
               weir serve --db postgres:///app --tables orders,customers
+              weir serve --config weir.yaml
+              weir serve --config weir.yaml --tables orders --print-config
               weir serve --db "host=db dbname=app user=weir" --tables orders --connections 4
               PGSERVICE=app weir serve --tables orders --listen unix:/run/weir/api.sock
 
-            A password comes from PGPASSFILE or PGPASSWORD, never from a flag. SIGTERM drains: what
-            is queued is written and answered; a second one exits at once.
+            Flags overrule WEIR_… variables, those the file, the file the defaults; --tables says
+            which tables are exposed, and the file what may be done with them.
+
+            A password comes from PGPASSFILE, PGPASSWORD or the file's database.password_file, never
+            from a flag. SIGTERM drains: what is queued is written and answered; a second one exits
+            at once.
             """)
+
+    @Option(help: "The configuration file (YAML). Default: WEIR_CONFIG, else none.")
+    var config: String?
+
+    @Flag(help: "Print the effective configuration with each value's source, and exit.")
+    var printConfig = false
 
     @Option(help: "The database, as libpq takes it. Default: PG* variables and DATABASE_URL.")
     var db: String?
@@ -43,50 +55,46 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var directory: String?
 
-    @Option(help: "Tables that may be written: name or schema.name, with commas between.")
+    @Option(
+        help: """
+            Tables that may be written: name or schema.name, with commas between. Default: the \
+            configuration's.
+            """)
     var tables: String?
 
-    @Option(help: "The data API: host:port or unix:/path.")
-    var listen = "127.0.0.1:8432"
+    @Option(help: "The data API: host:port or unix:/path. Default: 127.0.0.1:8432.")
+    var listen: String?
 
-    @Option(help: "Probes and metrics: host:port or unix:/path.")
-    var admin = "127.0.0.1:8433"
+    @Option(help: "Probes and metrics: host:port or unix:/path. Default: 127.0.0.1:8433.")
+    var admin: String?
 
     @Option(help: "Connections to the database. Default: derived from the server's limits.")
-    var connections: Int?
+    var connections: String?
 
-    @Option(help: "Threads that serve HTTP.")
-    var threads = 1
+    @Option(help: "Threads that serve HTTP. Default: 1.")
+    var threads: String?
 
-    @Option(help: "trace, debug, info, warning or error.")
-    var logLevel = "info"
+    @Option(help: "trace, debug, info, notice, warning, error or critical. Default: info.")
+    var logLevel: String?
 
     func validate() throws {
-        if let connections, !(1...1_000).contains(connections) {
-            throw ValidationError("--connections takes a number from 1 to 1000")
-        }
-        guard (1...64).contains(threads) else {
-            throw ValidationError("--threads takes a number from 1 to 64")
-        }
-        guard Logger.Level(rawValue: logLevel) != nil else {
-            throw ValidationError("--log-level takes trace, debug, info, warning or error")
-        }
         if directory != nil && !embedded {
             throw ValidationError("a folder goes with --embedded only")
         }
         if embedded && db != nil { throw ValidationError("--embedded brings its own --db") }
-        guard embedded || tables != nil else {
-            throw ValidationError("say which tables may be written: --tables orders,customers")
-        }
     }
 
     func run() async throws {
+        let effective = try loadConfiguration()
+        if printConfig { return print(effective.yaml, terminator: "") }
+        let configuration = effective.configuration
         let signals = SignalExit()
         var logger = Logger(label: "weir") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = Logger.Level(rawValue: logLevel) ?? .info
-        let server = embedded ? try await startEmbedded(logger) : nil
+        logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
+        let isDemo = configuration.tables.isEmpty
+        let server = embedded ? try await startEmbedded(isDemo: isDemo, logger) : nil
         do {
-            try await serve(conninfo: server?.conninfo ?? db ?? "", logger)
+            try await serve(effective, server?.conninfo, logger)
         } catch {
             await server?.stop()
             throw error
@@ -96,11 +104,13 @@ struct ServeCommand: AsyncParsableCommand {
         logger.info("stopped")
     }
 
-    private func startEmbedded(_ logger: Logger) async throws -> EmbeddedServer {
+    private func startEmbedded(
+        isDemo: Bool, _ logger: Logger
+    ) async throws -> EmbeddedServer {
         do {
             let server = try await EmbeddedServer.start(
                 .init(directory: directory ?? ".weir/postgres"))
-            if tables == nil { try server.execute(Demo.sql) }
+            if isDemo { try server.execute(Demo.sql) }
             logger.info("private PostgreSQL running", metadata: ["conninfo": "\(server.conninfo)"])
             return server
         } catch {
@@ -109,22 +119,29 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
-    private func serve(conninfo: String, _ logger: Logger) async throws {
-        let names = try tableNames()
-        let writers = try writerConfiguration(conninfo, names)
-        var machine = Machine.Configuration()
-        machine.writersMax = connections ?? ConnectionBudget.derivedMax
+    /// - Parameter conninfo: of the private server.
+    private func serve(
+        _ effective: EffectiveConfiguration, _ conninfo: String?, _ logger: Logger
+    ) async throws {
+        let configuration = effective.configuration
+        let writers = try writerConfiguration(effective, conninfo)
+        var machine = Machine.Configuration(
+            configuration, writersMax: ConnectionBudget.derivedMax)
         machine.seed = UInt64.random(in: .min ... .max)
         let coordinator = Coordinator(machine: machine, time: SystemTime(), logger: logger)
         let pool = PostgresPool(
-            writers, connections: connections, coordinator: coordinator, logger: logger)
+            writers, connections: configuration.database.connections, coordinator: coordinator,
+            logger: logger)
+        let isDemo = configuration.tables.isEmpty
         let data = try await DataServer(
             DataPlane(
-                coordinator: coordinator, configuration: try dataConfiguration(), logger: logger),
-            onListening: announce)
+                coordinator: coordinator,
+                configuration: ServerConfiguration(configuration, version: weirVersion),
+                logger: logger),
+            onListening: { if isDemo { announce($0) } })
         let adminServer = AdminServer(
-            coordinator: coordinator, address: try adminAddress(), version: weirVersion,
-            logger: logger)
+            coordinator: coordinator, address: configuration.listen.admin, version: weirVersion,
+            configuration: effective.json, logger: logger)
 
         // Shutdown runs from the last to the first: drain, let the connections go, then the probes.
         let group = ServiceGroup(
@@ -150,7 +167,6 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// Says how to make a first write, once one can be made.
     private func announce(_ address: String) {
-        guard embedded && tables == nil else { return }
         let target =
             address.hasPrefix("unix:")
             ? "--unix-socket \(address.dropFirst(5)) http://weir" : "http://\(address)"
@@ -164,48 +180,5 @@ struct ServeCommand: AsyncParsableCommand {
         // Not through a buffer: whoever reads a pipe waits for this line.
         let bytes = Array(text.utf8)
         _ = write(STDOUT_FILENO, bytes, bytes.count)
-    }
-
-    // MARK: Options
-
-    private func tableNames() throws -> [TableName] {
-        let texts = (tables ?? Demo.table).split(separator: ",").map { $0.filter { $0 != " " } }
-        let names = texts.filter { !$0.isEmpty }.map { TableName(String($0)) }
-        guard !names.isEmpty, Set(names).count == names.count else {
-            throw ValidationError("--tables takes each table once, with commas between")
-        }
-        return names
-    }
-
-    private func writerConfiguration(
-        _ conninfo: String, _ names: [TableName]
-    ) throws -> PostgresWriter.Configuration {
-        do {
-            let info = try Conninfo(
-                conninfo, statementTimeout: .seconds(10), lockTimeout: .seconds(2))
-            return PostgresWriter.Configuration(conninfo: info, tables: names)
-        } catch {
-            complain("--db: \(error.reason)")
-            throw ExitCode.configuration
-        }
-    }
-
-    private func dataConfiguration() throws -> ServerConfiguration {
-        guard let address = ServerConfiguration.Address(listen) else {
-            throw ValidationError("--listen takes host:port or unix:/path")
-        }
-        var configuration = ServerConfiguration()
-        configuration.address = address
-        configuration.threads = threads
-        configuration.version = weirVersion
-        return configuration
-    }
-
-    private func adminAddress() throws -> AdminServer.Address {
-        switch ServerConfiguration.Address(admin) {
-        case .tcp(let host, let port)?: return .tcp(host: host, port: port)
-        case .unix(let path)?: return .unix(path: path)
-        case nil: throw ValidationError("--admin takes host:port or unix:/path")
-        }
     }
 }

@@ -12,6 +12,7 @@ enum ImportRule {
         "WeirCore": Target(ours: [], foreign: ["DequeModule"]),
         "WeirRecord": Target(ours: [], foreign: ["Crypto", "Synchronization", "Glibc", "Darwin"]),
         "Weir": Target(ours: ["WeirCore", "WeirRecord"]),
+        "WeirConfig": Target(ours: ["Weir", "WeirCore", "WeirRecord"], foreign: []),
         "WeirPostgres": Target(ours: ["CLibpq", "Weir", "WeirCore", "WeirRecord"]),
         "WeirCheck": Target(
             ours: ["Weir", "WeirCore", "WeirRecord", "WeirPostgres"], foreign: []),
@@ -20,7 +21,8 @@ enum ImportRule {
         "WeirTesting": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "weir": Target(
             ours: [
-                "Weir", "WeirCheck", "WeirCore", "WeirRecord", "WeirPostgres", "WeirHTTP",
+                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirRecord", "WeirPostgres",
+                "WeirHTTP",
                 "WeirAdmin",
             ]),
     ]

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Weir
+import WeirConfig
+import WeirHTTP
+import WeirPostgres
+import WeirRecord
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+// From file, environment and flags to what each part is told.
+extension ServeCommand {
+    /// - Throws: exit code 78 when the configuration is wrong, 64 when only the flags are; what is
+    ///   wrong stands on standard error by then.
+    func loadConfiguration() throws -> EffectiveConfiguration {
+        var input = ConfigurationInput()
+        input.environment = ProcessInfo.processInfo.environment
+        input.isEmbedded = embedded
+        input.flags = [
+            "--db": db, "--tables": tables, "--listen": listen, "--admin": admin,
+            "--connections": connections, "--threads": threads, "--log-level": logLevel,
+        ].compactMapValues { $0 }
+        let variable = input.environment["WEIR_CONFIG"] ?? ""
+        if let path = config ?? (variable.isEmpty ? nil : variable) {
+            do throws(FileFailure) {
+                let bytes = try SmallFile.read(path, byteCountMax: YAMLReader.byteCountMax)
+                input.file = (path, bytes)
+            } catch {
+                complain("\(config == nil ? "WEIR_CONFIG" : "--config"): \(path): \(error.reason)")
+                throw ExitCode.configuration
+            }
+        }
+        let effective: EffectiveConfiguration
+        do throws(ConfigurationError) {
+            effective = try EffectiveConfiguration(input)
+        } catch {
+            for problem in error.problems { complain("\(problem)") }
+            throw error.isUsageOnly ? ExitCode.validationFailure : ExitCode.configuration
+        }
+        guard embedded || !effective.configuration.tables.isEmpty else {
+            guard let path = input.file?.path else {
+                complain("say which tables may be written: --tables orders,customers")
+                throw ExitCode.validationFailure
+            }
+            complain("\(path): say which tables may be written: tables: {orders: {}}")
+            throw ExitCode.configuration
+        }
+        return effective
+    }
+
+    /// - Parameter conninfo: of the private server; `nil` goes by the configuration.
+    func writerConfiguration(
+        _ effective: EffectiveConfiguration, _ conninfo: String?
+    ) throws -> PostgresWriter.Configuration {
+        let database = effective.configuration.database
+        let exposed = effective.configuration.tables
+        let origin = effective.origins["database.url"]
+        let isFromVariable = if case .variable? = origin { true } else { false }
+        do {
+            let info = try Conninfo(
+                conninfo ?? database.url ?? "",
+                passwordFile: conninfo == nil ? database.passwordFile : nil,
+                mayHoldPassword: isFromVariable, statementTimeout: database.statementTimeout,
+                lockTimeout: database.lockTimeout)
+            var writers = PostgresWriter.Configuration(
+                conninfo: info,
+                tables: exposed.isEmpty ? [TableName(Demo.table)] : exposed.map(\.name))
+            writers.statementTimeout = database.statementTimeout
+            for table in exposed { writers.policies[table.name] = table.policy }
+            return writers
+        } catch {
+            complain(origin.map { "\($0): \(error.reason)" } ?? error.reason)
+            throw ExitCode.configuration
+        }
+    }
+}
+
+extension ServerConfiguration {
+    init(_ configuration: Configuration, version: String) {
+        self.init()
+        address = configuration.listen.api
+        threads = configuration.httpThreads
+        queueTimeout = configuration.queue.timeout
+        let limits = configuration.limits
+        recordByteCountMax = limits.recordBytes
+        bodyByteCountMax = limits.bodyBytes
+        recordsPerRequestMax = limits.recordsPerRequest
+        headerFieldCountMax = limits.headerFields
+        headerByteCountMax = limits.headerBytes
+        targetByteCountMax = limits.targetBytes
+        pipelinedMax = limits.pipelinedRequests
+        windowRecordsMax = limits.windowRecords
+        connectionsMax = limits.connections
+        requestTimeout = limits.requestTimeout
+        idleTimeout = limits.idleTimeout
+        drainTimeout = limits.drainTimeout
+        self.version = version
+    }
+}
