@@ -1,8 +1,19 @@
 /// A column that the operator declared to hold IDs: how they are minted, checked, stored and shown.
-package struct DeclaredID: Sendable, Equatable {
+///
+/// A class, because columns are copied for each value, and few of them have one.
+package final class DeclaredID: Sendable, Equatable {
     package let rule: IDRule
     /// Whether the column holds the 128 bits; else it holds the text.
     package let isBinary: Bool
+
+    private init(rule: IDRule, isBinary: Bool) {
+        self.rule = rule
+        self.isBinary = isBinary
+    }
+
+    package static func == (left: DeclaredID, right: DeclaredID) -> Bool {
+        left.rule == right.rule && left.isBinary == right.isBinary
+    }
 
     /// - Parameters:
     ///   - columns: the table's, as the catalog has them.

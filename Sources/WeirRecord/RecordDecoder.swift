@@ -59,7 +59,7 @@ package struct RecordDecoder: Sendable {
         cursor.skipWhitespace(input)
         let start = bytes.count
         try appendColumn(column)
-        if let id = table.columns[column].declaredID, id.isSpelt {
+        if column == table.idColumn, let id = table.columns[column].declaredID, id.isSpelt {
             try takeID(column, id, &cursor, input)
         } else {
             try ValueEncoding(column: table.columns[column]).encode(&cursor, input, to: &bytes)
@@ -75,7 +75,7 @@ package struct RecordDecoder: Sendable {
         try appendColumn(column)
         let encoding = ValueEncoding(column: table.columns[column])
         if let range {
-            if let id = encoding.column.declaredID, id.isSpelt {
+            if column == table.idColumn, let id = encoding.column.declaredID, id.isSpelt {
                 try takeID(column, id, input, range)
             } else {
                 try encoding.encodeText(input, range, to: &bytes)

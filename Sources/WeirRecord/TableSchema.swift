@@ -104,7 +104,7 @@ package final class TableSchema: Sendable {
     func appendMember(_ column: Int, _ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8])
     {
         json += jsonNames[column]
-        if let id = columns[column].declaredID {
+        if column == idColumn, let id = columns[column].declaredID {
             id.appendJSON(bytes, range, to: &json)
         } else {
             columns[column].type.appendJSON(bytes, range, to: &json)
