@@ -87,6 +87,15 @@ extension Coordinator {
         }
     }
 
+    /// Has a writer read the catalog as soon as one is free: what the operator says of a table has
+    /// changed.
+    package func refreshCatalog() {
+        act(time.now) { state, _ in
+            state.wantsCatalog = true
+            return .none
+        }
+    }
+
     package func catalogLoaded(_ catalog: Catalog) {
         let known = catalogStore.catalog
         let changed = catalogStore.replace(with: catalog)

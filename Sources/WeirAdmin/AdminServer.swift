@@ -4,28 +4,41 @@ package import Logging
 import NIOCore
 import ServiceLifecycle
 package import Weir
+import WeirRecord
 
 /// The admin listener: probes, version and metrics. GET never changes anything.
 package struct AdminServer: Service {
     private let coordinator: Coordinator
     private let address: ListenAddress
     private let version: String
-    private let configuration: String
+    private let configuration: @Sendable () -> String
+    private let reload: (@Sendable () -> Reload)?
     private let logger: Logger
     private let onRunning: @Sendable (Int?) -> Void
 
+    /// What came of reading the configuration again.
+    package enum Reload: Sendable, Equatable {
+        /// The keys whose values are new.
+        case done(changed: [String])
+        /// Nothing was changed, for these reasons.
+        case refused([String])
+    }
+
     /// - Parameters:
     ///   - configuration: in force, as JSON and without secrets.
+    ///   - reload: reads the configuration again.
     ///   - onRunning: told the port, once it is known.
     package init(
         coordinator: Coordinator, address: ListenAddress, version: String,
-        configuration: String = "{}\n", logger: Logger,
+        configuration: @escaping @Sendable () -> String = { "{}\n" },
+        reload: (@Sendable () -> Reload)? = nil, logger: Logger,
         onRunning: @escaping @Sendable (Int?) -> Void = { _ in }
     ) {
         self.coordinator = coordinator
         self.address = address
         self.version = version
         self.configuration = configuration
+        self.reload = reload
         self.logger = logger
         self.onRunning = onRunning
     }
@@ -73,7 +86,22 @@ package struct AdminServer: Service {
             return Self.text(.ok, "ok\n" + troubles.map { $0 + "\n" }.joined())
         }
         router.get("/v1/config") { [configuration] _, _ in
-            Self.response(.ok, "application/json", configuration)
+            Self.response(.ok, "application/json", configuration())
+        }
+        router.post("/v1/reload") { [reload] request, _ in
+            // A page in a browser may send this to a loopback address; nobody else has an origin.
+            guard request.headers[.origin] == nil else {
+                return Self.text(.forbidden, "not from a browser\n")
+            }
+            guard let reload else { return Self.text(.notFound, "nothing to reload\n") }
+            switch reload() {
+            case .done(let changed):
+                return Self.response(
+                    .ok, "application/json", Self.json("changed", changed, isDone: true))
+            case .refused(let reasons):
+                return Self.response(
+                    .conflict, "application/json", Self.json("problems", reasons, isDone: false))
+            }
         }
         router.get("/version") { [version] _, _ in
             Self.response(
@@ -85,6 +113,16 @@ package struct AdminServer: Service {
                 MetricsText(coordinator, version: version).text)
         }
         return router
+    }
+
+    private static func json(_ name: String, _ texts: [String], isDone: Bool) -> String {
+        var body = Array("{\"reloaded\":\(isDone),\"\(name)\":[".utf8)
+        for (index, text) in texts.enumerated() {
+            if index > 0 { body.append(UInt8(ascii: ",")) }
+            appendJSONString(text, to: &body)
+        }
+        body += "]}\n".utf8
+        return String(decoding: body, as: UTF8.self)
     }
 
     private static func text(_ status: HTTPResponse.Status, _ body: String) -> Response {

@@ -38,8 +38,14 @@ package struct Problem: Sendable, Equatable, CustomStringConvertible {
 package struct ConfigurationError: Error, Sendable, Equatable {
     package let problems: [Problem]
 
-    /// Nothing but the command line is to blame.
+    package init(problems: [Problem]) {
+        self.problems = problems
+    }
+
+    /// Nothing but the command line is to blame: what a file is called counts as the file's fault.
     package var isUsageOnly: Bool {
-        problems.allSatisfy { if case .flag = $0.origin { true } else { false } }
+        problems.allSatisfy {
+            if case .flag(let name) = $0.origin { name != "--config" } else { false }
+        }
     }
 }

@@ -8,8 +8,7 @@ package actor PostgresWriter: BatchWriter {
     package struct Configuration: Sendable {
         package var conninfo: Conninfo
         package var tables: [TableName]
-        /// What is not here has the default.
-        package var policies: [TableName: TablePolicy] = [:]
+        package var policies = PolicyStore()
         package var connectTimeout: Duration = .seconds(5)
         /// For one statement, on the server. The client waits twice as long for the whole batch.
         package var statementTimeout: Duration = .seconds(10)
@@ -81,7 +80,8 @@ package actor PostgresWriter: BatchWriter {
     package func loadCatalog() throws(ConnectFailure) -> Catalog {
         guard let session else { throw ConnectFailure("not connected") }
         let deadline = SystemTime().now + Nanoseconds(configuration.statementTimeout)
-        return try CatalogQuery(tables: configuration.tables, policies: configuration.policies).run(
-            on: session, by: deadline)
+        let policies = configuration.policies.policies
+        return try CatalogQuery(tables: configuration.tables, policies: policies)
+            .run(on: session, by: deadline)
     }
 }

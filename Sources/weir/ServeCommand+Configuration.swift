@@ -13,35 +13,33 @@ import WeirRecord
 
 // From file, environment and flags to what each part is told.
 extension ServeCommand {
+    /// Where the configuration comes from, now and when it is read again.
+    func configurationSource() -> ConfigurationSource {
+        let environment = ProcessInfo.processInfo.environment
+        let variable = environment["WEIR_CONFIG"] ?? ""
+        return ConfigurationSource(
+            path: config ?? (variable.isEmpty ? nil : variable),
+            pathOrigin: config == nil ? .variable("WEIR_CONFIG") : .flag("--config"),
+            environment: environment,
+            flags: [
+                "--db": db, "--tables": tables, "--listen": listen, "--admin": admin,
+                "--connections": connections, "--threads": threads, "--log-level": logLevel,
+            ].compactMapValues { $0 },
+            isEmbedded: embedded)
+    }
+
     /// - Throws: exit code 78 when the configuration is wrong, 64 when only the flags are; what is
     ///   wrong stands on standard error by then.
-    func loadConfiguration() throws -> EffectiveConfiguration {
-        var input = ConfigurationInput()
-        input.environment = ProcessInfo.processInfo.environment
-        input.isEmbedded = embedded
-        input.flags = [
-            "--db": db, "--tables": tables, "--listen": listen, "--admin": admin,
-            "--connections": connections, "--threads": threads, "--log-level": logLevel,
-        ].compactMapValues { $0 }
-        let variable = input.environment["WEIR_CONFIG"] ?? ""
-        if let path = config ?? (variable.isEmpty ? nil : variable) {
-            do throws(FileFailure) {
-                let bytes = try SmallFile.read(path, byteCountMax: YAMLReader.byteCountMax)
-                input.file = (path, bytes)
-            } catch {
-                complain("\(config == nil ? "WEIR_CONFIG" : "--config"): \(path): \(error.reason)")
-                throw ExitCode.configuration
-            }
-        }
+    func loadConfiguration(_ source: ConfigurationSource) throws -> EffectiveConfiguration {
         let effective: EffectiveConfiguration
         do throws(ConfigurationError) {
-            effective = try EffectiveConfiguration(input)
+            effective = try source.read()
         } catch {
             for problem in error.problems { complain("\(problem)") }
             throw error.isUsageOnly ? ExitCode.validationFailure : ExitCode.configuration
         }
         guard embedded || !effective.configuration.tables.isEmpty else {
-            guard let path = input.file?.path else {
+            guard let path = source.path else {
                 complain("say which tables may be written: --tables orders,customers")
                 throw ExitCode.validationFailure
             }
@@ -69,12 +67,39 @@ extension ServeCommand {
                 conninfo: info,
                 tables: exposed.isEmpty ? [TableName(Demo.table)] : exposed.map(\.name))
             writers.statementTimeout = database.statementTimeout
-            for table in exposed { writers.policies[table.name] = table.policy }
+            writers.policies = PolicyStore(effective.policies)
             return writers
         } catch {
             complain(origin.map { "\($0): \(error.reason)" } ?? error.reason)
             throw ExitCode.configuration
         }
+    }
+}
+
+/// Everything that a configuration is put together from.
+struct ConfigurationSource: Sendable {
+    var path: String?
+    /// What named the path.
+    var pathOrigin: Origin
+    var environment: [String: String]
+    var flags: [String: String]
+    var isEmbedded: Bool
+
+    func read() throws(ConfigurationError) -> EffectiveConfiguration {
+        var input = ConfigurationInput()
+        input.environment = environment
+        input.flags = flags
+        input.isEmbedded = isEmbedded
+        if let path {
+            do throws(FileFailure) {
+                let bytes = try SmallFile.read(path, byteCountMax: YAMLReader.byteCountMax)
+                input.file = (path, bytes)
+            } catch {
+                throw ConfigurationError(
+                    problems: [Problem(pathOrigin, nil, "\(path): \(error.reason)")])
+            }
+        }
+        return try EffectiveConfiguration(input)
     }
 }
 

@@ -85,16 +85,17 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let effective = try loadConfiguration()
+        let source = configurationSource()
+        let effective = try loadConfiguration(source)
         if printConfig { return print(effective.yaml, terminator: "") }
         let configuration = effective.configuration
         let signals = SignalExit()
-        var logger = Logger(label: "weir") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
+        let level = LogLevel(configuration.logLevel)
+        let logger = level.makeLogger(label: "weir")
         let isDemo = configuration.tables.isEmpty
         let server = embedded ? try await startEmbedded(isDemo: isDemo, logger) : nil
         do {
-            try await serve(effective, server?.conninfo, logger)
+            try await serve(source, effective, server?.conninfo, level, logger)
         } catch {
             await server?.stop()
             throw error
@@ -121,7 +122,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// - Parameter conninfo: of the private server.
     private func serve(
-        _ effective: EffectiveConfiguration, _ conninfo: String?, _ logger: Logger
+        _ source: ConfigurationSource, _ effective: EffectiveConfiguration, _ conninfo: String?,
+        _ level: LogLevel, _ logger: Logger
     ) async throws {
         let configuration = effective.configuration
         let writers = try writerConfiguration(effective, conninfo)
@@ -139,9 +141,15 @@ struct ServeCommand: AsyncParsableCommand {
                 configuration: ServerConfiguration(configuration, version: weirVersion),
                 logger: logger),
             onListening: { if isDemo { announce($0) } })
+        let reloader = Reloader(
+            effective,
+            read: { () throws(ConfigurationError) in try source.read() }, level: level,
+            policies: writers.policies, coordinator: coordinator, logger: logger)
         let adminServer = AdminServer(
             coordinator: coordinator, address: configuration.listen.admin, version: weirVersion,
-            configuration: effective.json, logger: logger)
+            configuration: { reloader.json }, reload: { reloader.reload() }, logger: logger)
+        let hangUp = HangUp { _ = reloader.reload() }
+        defer { withExtendedLifetime(hangUp) {} }
 
         // Shutdown runs from the last to the first: drain, let the connections go, then the probes.
         let group = ServiceGroup(

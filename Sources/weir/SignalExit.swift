@@ -31,3 +31,18 @@ final class SignalExit {
         func increment() -> Int { value.wrappingAdd(1, ordering: .relaxed).newValue }
     }
 }
+
+/// SIGHUP reads the configuration again.
+final class HangUp {
+    private let source: any DispatchSourceSignal
+
+    init(_ action: @escaping @Sendable () -> Void) {
+        signal(SIGHUP, SIG_IGN)
+        source = DispatchSource.makeSignalSource(
+            signal: SIGHUP, queue: DispatchQueue(label: "weir.reload"))
+        source.setEventHandler(handler: action)
+        source.activate()
+    }
+
+    deinit { source.cancel() }
+}

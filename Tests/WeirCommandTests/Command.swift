@@ -45,10 +45,10 @@ struct Command {
 
     /// Runs a gateway while `body` runs, then has it drain.
     ///
-    /// - Parameter body: is told the data listener's address.
+    /// - Parameter body: is told the data listener's address, and the process.
     static func serve(
         _ arguments: [String], environment: [String: String] = [:],
-        _ body: (String) throws -> Void
+        _ body: (String, Process) throws -> Void
     ) throws -> Output {
         let process = process(["serve"] + arguments, environment)
         let (output, errors) = (Pipe(), Pipe())
@@ -57,7 +57,7 @@ struct Command {
         try process.run()
         var log = ""
         let address = try address(errors.fileHandleForReading, &log)
-        let result = Result { try body(address) }
+        let result = Result { try body(address, process) }
         process.terminate()
         let rest = try errors.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()

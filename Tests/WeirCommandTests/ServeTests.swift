@@ -75,7 +75,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         // The first run makes the demo's table; the second one exposes it as configured.
         let plain = ["--embedded", folder, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        let first = try Command.serve(plain) { address in
+        let first = try Command.serve(plain) { address, _ in
             let answer = try Command.request(
                 "http://\(address)/v1/tables/orders/records", "-d", "{\"customer_id\":1,\"qty\":1}",
                 "-H", "Content-Type: application/json")
@@ -91,7 +91,7 @@ import Testing
             tables: {orders: {operations: [insert, patch]}}
             """
         try withFile(yaml) { path in
-            let second = try Command.serve(["--embedded", folder, "--config", path]) { address in
+            let second = try Command.serve(["--embedded", folder, "--config", path]) { address, _ in
                 func post(_ path: String, _ body: String, _ more: String...) throws -> String {
                     try Command.request(
                         "http://\(address)\(path)", "-d", body, "-H",
@@ -128,6 +128,53 @@ import Testing
                 #expect(metrics.contains("weir_db_connections_limit 2\n"), "\(metrics)")
             }
             #expect(second.status == 0, "\(second.errors)")
+        }
+    }
+
+    @Test func aChangedFileIsTakenOverWholeOrNotAtAll() throws {
+        let folder = "/tmp/weir-command-\(UInt64.random(in: 0 ... .max))"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let admin = "\(folder)/admin.sock"
+        let base = "listen: {api: 127.0.0.1:0, admin: 'unix:\(admin)'}\n"
+        func reload(_ more: String...) throws -> String {
+            try Command.request(
+                "-X", "POST", "--unix-socket", admin, "http://weir/v1/reload", "-H",
+                more.first ?? "Accept: */*")
+        }
+        try withFile(base + "tables: {customers: {}}\n") { path in
+            let served = try Command.serve(["--embedded", folder, "--config", path]) {
+                address, process in
+                func write(_ text: String) throws {
+                    try (base + text).write(toFile: path, atomically: true, encoding: .utf8)
+                }
+                func operations() throws -> String {
+                    try Command.request("--unix-socket", admin, "http://weir/v1/config")
+                        .components(separatedBy: "customers.operations\":{\"value\":\"")[1]
+                        .components(separatedBy: "\"")[0]
+                }
+                try write("tables: {customers: {operations: [insert]}}\nlog: {level: debug}\n")
+                #expect(
+                    try reload()
+                        == "{\"reloaded\":true,\"changed\":[\"log.level\","
+                        + "\"tables.customers.operations\"]}\n\n200")
+                #expect(try operations() == "[insert]")
+                try write("tables: {customers: {operations: [patch]}}\nbatch: {max_records: 7}\n")
+                let refused = try reload()
+                #expect(refused.contains("batch.max_records: a change of it needs a restart"))
+                #expect(refused.hasSuffix("\n409"))
+                try write("tables: {customers: {operations: [patsch]}}\n")
+                #expect(try reload().contains("the nearest is patch"))
+                #expect(try operations() == "[insert]")
+                #expect(try reload("Origin: http://x").hasSuffix("\n403"))
+                try write("tables: {customers: {operations: [delete]}}\n")
+                #expect(kill(process.processIdentifier, SIGHUP) == 0)
+                // Nobody is told that a signal has been dealt with.
+                for _ in 0..<200 where try operations() != "[delete]" {}
+                #expect(try operations() == "[delete]")
+            }
+            #expect(served.status == 0, "\(served.errors)")
+            #expect(served.errors.contains("configuration reloaded"))
+            #expect(served.errors.contains("configuration not reloaded"))
         }
     }
 }

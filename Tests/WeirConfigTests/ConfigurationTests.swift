@@ -213,6 +213,32 @@ import WeirRecord
         #expect(found2.count == 1 && found2[0].contains("it would mean both a_b and a.b"))
     }
 
+    // MARK: Reloaded
+
+    @Test func whatStandsUnderATableAndTheLogLevelMayChange() throws {
+        let old = try load("tables: {orders: {}, lines: {}}").get()
+        let new = try load(
+            "log: {level: debug}\ntables: {orders: {operations: [insert]}, lines: {id: {column: a, prefix: x}}}"
+        ).get()
+        #expect(
+            try old.changes(to: new) == [
+                "log.level", "tables.lines.id.column", "tables.lines.id.prefix",
+                "tables.lines.id.type", "tables.orders.operations",
+            ])
+        #expect(try new.changes(to: new) == [])
+    }
+
+    @Test func whatIsReadOnceNeedsARestartAndIsNamed() throws {
+        let old = try load("tables: {orders: {}, lines: {}}").get()
+        let new = try load(
+            "batch: {max_records: 9}\ndatabase: {connections: 3}\nlog: {level: debug}\ntables: {orders: {}}"
+        ).get()
+        let refused = #expect(throws: EffectiveConfiguration.NeedsRestart.self) {
+            try old.changes(to: new)
+        }
+        #expect(refused?.keys == ["batch.max_records", "database.connections", "tables"])
+    }
+
     // MARK: Shown
 
     @Test func whatIsPrintedIsAConfigurationThatSaysTheSame() throws {

@@ -45,6 +45,7 @@ struct Gateway: Sendable {
     let port: Int
     let adminPort: Int
     let coordinator: Coordinator
+    let policies: PolicyStore
     let shutdown: @Sendable () async -> Void
 
     func client() throws -> Client { try Client(port: port) }
@@ -114,7 +115,8 @@ func withGateway(
     let info = try Conninfo(conninfo, statementTimeout: .seconds(10), lockTimeout: .seconds(2))
     var writers = PostgresWriter.Configuration(
         conninfo: info, tables: tables.map { TableName($0) })
-    for (table, policy) in policies { writers.policies[TableName(table)] = policy }
+    writers.policies = PolicyStore(
+        Dictionary(uniqueKeysWithValues: policies.map { (TableName($0), $1) }))
     let pool = PostgresPool(
         writers, connections: connections, coordinator: coordinator, logger: logger)
     let group = ServiceGroup(
@@ -127,7 +129,7 @@ func withGateway(
         tasks.addTask { try await group.run() }
         let gateway = Gateway(
             port: await port.value, adminPort: await adminPort.value, coordinator: coordinator,
-            shutdown: { await group.triggerGracefulShutdown() })
+            policies: writers.policies, shutdown: { await group.triggerGracefulShutdown() })
         let result: Result<Void, any Error>
         do {
             result = .success(try await body(gateway))

@@ -102,4 +102,20 @@ import WeirRecord
             #expect(try database.query("SELECT qty FROM orders") == [["7"]])
         }
     }
+
+    @Test func aChangedPolicyIsInForceWhenTheCatalogHasBeenReadAgain() async throws {
+        try await withPolicy { _ in
+        } _: { gateway, database in
+            let client = try gateway.client()
+            #expect(try await client.request("PUT", "\(Self.path)/1", "{}").status == 201)
+            var policy = TablePolicy()
+            policy.operations = [.insert]
+            gateway.policies.policies = [TableName("orders"): policy]
+            gateway.coordinator.refreshCatalog()
+            try await eventually {
+                try await client.request("PUT", "\(Self.path)/1", "{}").status == 403
+            }
+            #expect(try await client.request("POST", Self.path, #"{"id":2}"#).status == 201)
+        }
+    }
 }
