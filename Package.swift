@@ -135,7 +135,8 @@ let package = Package(
                 "weir",
             ],
             swiftSettings: house),
-        .testTarget(name: "WeirCommandTests", dependencies: ["weir"], swiftSettings: house),
+        .testTarget(
+            name: "WeirCommandTests", dependencies: ["weir", "WeirPostgres"], swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]

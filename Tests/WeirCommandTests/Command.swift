@@ -9,6 +9,15 @@ struct Command {
         var errors: String
     }
 
+    /// A gateway that runs.
+    struct Served {
+        /// The data listener's.
+        var address: String
+        var process: Process
+        /// Of the private server.
+        var conninfo: String
+    }
+
     /// The tests run in a bundle that stands in the build folder.
     static var executable: URL {
         URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
@@ -44,11 +53,9 @@ struct Command {
     }
 
     /// Runs a gateway while `body` runs, then has it drain.
-    ///
-    /// - Parameter body: is told the data listener's address, and the process.
     static func serve(
         _ arguments: [String], environment: [String: String] = [:],
-        _ body: (String, Process) throws -> Void
+        _ body: (Served) throws -> Void
     ) throws -> Output {
         let process = process(["serve"] + arguments, environment)
         let (output, errors) = (Pipe(), Pipe())
@@ -57,7 +64,10 @@ struct Command {
         try process.run()
         var log = ""
         let address = try address(errors.fileHandleForReading, &log)
-        let result = Result { try body(address, process) }
+        let served = Served(
+            address: address, process: process,
+            conninfo: log.firstMatch(of: /conninfo=(host=.* user=weir)/).map { String($0.1) } ?? "")
+        let result = Result { try body(served) }
         process.terminate()
         let rest = try errors.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WeirPostgres
 
 /// `weir serve` with a configuration, as its own process.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct ServeTests {
@@ -75,11 +76,20 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         // The first run makes the demo's table; the second one exposes it as configured.
         let plain = ["--embedded", folder, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        let first = try Command.serve(plain) { address, _ in
+        let first = try Command.serve(plain) { gateway in
             let answer = try Command.request(
-                "http://\(address)/v1/tables/orders/records", "-d", "{\"customer_id\":1,\"qty\":1}",
+                "http://\(gateway.address)/v1/tables/orders/records", "-d",
+                "{\"customer_id\":1,\"qty\":1}",
                 "-H", "Content-Type: application/json")
             #expect(answer.hasSuffix("\n201"), "\(answer)")
+            // A session of the gateway tells what it was given.
+            try EmbeddedServer.OwnerSession(gateway.conninfo).execute(
+                """
+                CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                  NEW.note := current_setting('statement_timeout') || ' '
+                    || current_setting('lock_timeout'); RETURN NEW; END $$;
+                CREATE TRIGGER tell BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION tell()
+                """)
         }
         #expect(first.status == 0, "\(first.errors)")
         let yaml = """
@@ -91,13 +101,18 @@ import Testing
             tables: {orders: {operations: [insert, patch]}}
             """
         try withFile(yaml) { path in
-            let second = try Command.serve(["--embedded", folder, "--config", path]) { address, _ in
+            let second = try Command.serve(["--embedded", folder, "--config", path]) { gateway in
                 func post(_ path: String, _ body: String, _ more: String...) throws -> String {
                     try Command.request(
-                        "http://\(address)\(path)", "-d", body, "-H",
+                        "http://\(gateway.address)\(path)", "-d", body, "-H",
                         "Content-Type: application/json")
                 }
                 let table = "/v1/tables/orders"
+                let told = try Command.request(
+                    "-X", "PATCH", "http://\(gateway.address)\(table)/records/1", "-d",
+                    "{\"qty\":2}", "-H", "Content-Type: application/json", "-H",
+                    "Prefer: return=representation")
+                #expect(told.contains("\"note\":\"7s 1s\""), "\(told)")
                 let large = String(repeating: "x", count: 1_500)
                 #expect(
                     try post("\(table)/records", "{\"note\":\"\(large)\"}").contains(
@@ -107,7 +122,7 @@ import Testing
                         .hasSuffix("\n413"))
                 #expect(try post("\(table)/records", "[{},{},{}]").hasSuffix("\n413"))
                 let deleted = try Command.request(
-                    "-X", "DELETE", "http://\(address)\(table)/records/1")
+                    "-X", "DELETE", "http://\(gateway.address)\(table)/records/1")
                 #expect(deleted.contains("forbidden-table") && deleted.hasSuffix("\n403"))
                 let group = """
                     [{"op":"patch","table":"orders","key":{"id":1},"data":{},"group":"g"},
@@ -115,7 +130,7 @@ import Testing
                     """
                 // A batch has one record, so a group of two finds no place.
                 #expect(try post("/v1/bulk", group).contains("more members than a batch may hold"))
-                let description = try Command.request("http://\(address)\(table)")
+                let description = try Command.request("http://\(gateway.address)\(table)")
                 #expect(description.contains("\"record_bytes\":1024,\"body_bytes\":2048"))
                 let admin = "\(folder)/admin.sock"
                 let config = try Command.request("--unix-socket", admin, "http://weir/v1/config")
@@ -142,8 +157,7 @@ import Testing
                 more.first ?? "Accept: */*")
         }
         try withFile(base + "tables: {customers: {}}\n") { path in
-            let served = try Command.serve(["--embedded", folder, "--config", path]) {
-                address, process in
+            let served = try Command.serve(["--embedded", folder, "--config", path]) { gateway in
                 func write(_ text: String) throws {
                     try (base + text).write(toFile: path, atomically: true, encoding: .utf8)
                 }
@@ -167,7 +181,7 @@ import Testing
                 #expect(try operations() == "[insert]")
                 #expect(try reload("Origin: http://x").hasSuffix("\n403"))
                 try write("tables: {customers: {operations: [delete]}}\n")
-                #expect(kill(process.processIdentifier, SIGHUP) == 0)
+                #expect(kill(gateway.process.processIdentifier, SIGHUP) == 0)
                 // Nobody is told that a signal has been dealt with.
                 for _ in 0..<200 where try operations() != "[delete]" {}
                 #expect(try operations() == "[delete]")

@@ -178,6 +178,28 @@ import WeirRecord
         }
     }
 
+    @Test func aRepeatedGroupIsToldTheIDsThatAreStored() async throws {
+        try await withTables { gateway, database in
+            let lock = try database.openSession()
+            try lock.execute("BEGIN; LOCK TABLE orders")
+            let client = try gateway.client()
+            let body = """
+                {"op":"insert","table":"orders","id":"m1","group":"g","data":{"note":"a"}}
+                {"op":"upsert","table":"orders","id":"m2","group":"g","data":{"note":"b"}}
+                """
+            let request =
+                "POST /v1/bulk HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-ndjson\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            try await client.send(request + request)
+            try await eventually { gateway.coordinator.figures().gauges.recordsHeld == 4 }
+            try lock.execute("COMMIT")
+            let answers = [try await client.response(), try await client.response()]
+            let found = answers.map { ids("order", in: $0.body) }
+            #expect(found[0].count == 2 && found[0] == found[1], "\(answers)")
+            #expect(try database.query("SELECT count(*) FROM orders") == [["2"]])
+        }
+    }
+
     @Test func aDryRunAndAnIgnoredDuplicateShowTheSameForm() async throws {
         try await withTables { gateway, database in
             let client = try gateway.client()
