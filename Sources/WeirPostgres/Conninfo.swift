@@ -35,7 +35,7 @@ package struct Conninfo: Sendable {
             ("default_transaction_read_only", "off"),
             ("synchronous_commit", "on"),
             // What a value's text means, whatever the server or the role is set to.
-            ("DateStyle", "ISO,YMD"),
+            ("DateStyle", "ISO,\\ YMD"),
             ("IntervalStyle", "postgres"),
             ("TimeZone", "UTC"),
             ("bytea_output", "hex"),
