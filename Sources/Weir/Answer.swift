@@ -75,8 +75,7 @@ package struct Answer: Sendable {
         case .stored(let results, let receipt):
             let result = results[results.startIndex + offset]
             guard result.effect == .notFound else { return .stored(result, receipt) }
-            return .failed(
-                Failure(.recordNotFound, "no row has this key", table: record.table.publicName))
+            return .failed(Failure(rowMissingFor: record))
         }
     }
 }

@@ -54,13 +54,27 @@ package struct Failure: Error, Equatable, Sendable {
     package init(_ defect: Defect, table: String? = nil) {
         self.init(
             defect.code, defect.detail, sqlstate: defect.sqlstate, column: defect.column,
-            table: table)
+            table: table ?? defect.table)
     }
 
+    /// A record met no row with its key.
+    init(rowMissingFor record: Record) {
+        let table = record.table.publicName
+        guard let column = record.lackedColumn?.name else {
+            self.init(.recordNotFound, "no row has this key", table: table)
+            return
+        }
+        self.init(
+            .notNullViolation,
+            "no row has this key, and a new one needs column \"\(column)\", which has no default",
+            sqlstate: "23502", column: column, table: table)
+    }
+
+    /// - Parameter table: the record's, as callers name it; PostgreSQL may name a partition.
     package init(_ error: DatabaseError, table: String) {
         self.init(
             error.code, error.message, sqlstate: error.sqlstate, constraint: error.constraint,
-            column: error.column, table: error.table ?? table)
+            column: error.column, table: table)
     }
 
     package init(_ refusal: Refusal, table: String) {

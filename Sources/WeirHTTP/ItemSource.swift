@@ -29,7 +29,7 @@ struct ItemSource {
     init(_ format: Format, _ input: Span<UInt8>, countMax: Int) throws(Defect) {
         self.format = format
         cursor = JSONCursor(0..<input.count)
-        csv = CSVCursor(0..<input.count)
+        csv = CSVCursor(Self.startOfText(input)..<input.count)
         switch format {
         case .array:
             count = try Self.countMembers(input)
@@ -59,6 +59,11 @@ struct ItemSource {
                 .bodyTooLarge, "the request has \(count) records and may have \(countMax); split it"
             )
         }
+    }
+
+    /// Behind the byte order mark that spreadsheets put before UTF-8.
+    private static func startOfText(_ input: Span<UInt8>) -> Int {
+        input.count >= 3 && input[0] == 0xEF && input[1] == 0xBB && input[2] == 0xBF ? 3 : 0
     }
 
     private static func countMembers(_ input: Span<UInt8>) throws(Defect) -> Int {

@@ -76,7 +76,12 @@ final class ManyRecords {
                 throw Failure(
                     .unknownColumn,
                     "table \(schema.publicName) has no column \"\(name.prefix(80))\"",
-                    sqlstate: "42703", column: name)
+                    sqlstate: "42703", column: name, table: schema.publicName)
+            }
+            guard !csvColumns.contains(column) else {
+                throw Failure(
+                    .invalidRequest, "the CSV header names column \"\(name.prefix(80))\" twice",
+                    column: name, table: schema.publicName)
             }
             csvColumns.append(column)
         }

@@ -28,7 +28,7 @@ enum TableDescription {
         body += "],\"columns\":[".utf8
         for (index, column) in schema.columns.enumerated() {
             if index > 0 { body.append(UInt8(ascii: ",")) }
-            append(column, to: &body)
+            append(column, isRequired: schema.requiredColumns.contains(index), to: &body)
         }
         let limits = plane.configuration
         body += "]".utf8
@@ -48,17 +48,18 @@ enum TableDescription {
         body += "}".utf8
     }
 
-    private static func append(_ column: Column, to body: inout [UInt8]) {
+    private static func append(
+        _ column: Column, isRequired: Bool, to body: inout [UInt8]
+    ) {
         body += "{\"name\":".utf8
         appendJSONString(column.name, to: &body)
         body += ",\"type\":".utf8
         appendJSONString(column.typeName, to: &body)
         body += ",\"nullable\":\(column.isNullable),\"has_default\":\(column.hasDefault)".utf8
-        let isRequired =
-            !column.isNullable && !column.hasDefault && column.isWritable
-            && column.declaredID == nil
         body += ",\"writable\":\(column.isWritable),\"required\":\(isRequired),\"json\":".utf8
         appendJSONString(column.declaredID?.jsonForm ?? column.type.jsonForm, to: &body)
+        body += ",\"schema\":".utf8
+        ColumnSchema(column).append(to: &body)
         body += "}".utf8
     }
 

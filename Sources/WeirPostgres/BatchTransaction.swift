@@ -69,7 +69,10 @@ struct BatchTransaction {
         let looksFirst =
             isDryRun || plan.steps.contains { $0.table.mayDropRows }
             || batch.groups.contains {
-                $0.contains { batch.records[$0].options.operation != .insert }
+                $0.contains {
+                    batch.records[$0].options.operation != .insert
+                        || batch.records[$0].lackedColumn != nil
+                }
             }
         try session.enterPipeline()
         try session.sendExecute("weir_begin", [])
@@ -246,9 +249,11 @@ struct BatchTransaction {
     private func findFailure() -> BatchReport? {
         for (position, result) in results.enumerated() where result.effect == .notFound {
             let isMember = batch.groups.contains { $0.contains(position) }
+            let record = batch.records[position]
+            let lacked = record.lackedColumn
             let isDropped =
-                batch.records[position].options.operation == .insert
-                || batch.records[position].options.operation == .upsert
+                lacked == nil
+                && (record.options.operation == .insert || record.options.operation == .upsert)
             guard isMember || isDropped else { continue }
             var report = BatchReport(.recordError(culprit: position))
             report.error =
@@ -256,11 +261,19 @@ struct BatchTransaction {
                 ? DatabaseError(
                     code: .triggerException, sqlstate: "",
                     message: "a trigger or rule of the table kept the row from being written")
-                : DatabaseError(
-                    code: .recordNotFound, sqlstate: "02000", message: "no row has this key")
+                : lacked.map(Self.notNull)
+                    ?? DatabaseError(
+                        code: .recordNotFound, sqlstate: "02000", message: "no row has this key")
             return report
         }
         return nil
+    }
+
+    private static func notNull(_ column: Column) -> DatabaseError {
+        DatabaseError(
+            code: .notNullViolation, sqlstate: "23502",
+            message: "no row has this key, and a new one needs column \"\(column.name)\"",
+            column: column.name)
     }
 
     private func classified(_ trouble: Trouble, _ cache: inout StatementCache) -> BatchReport {

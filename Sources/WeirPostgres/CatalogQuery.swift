@@ -10,9 +10,16 @@ struct CatalogQuery {
     func run(on session: Session, by deadline: Timestamp) throws(ConnectFailure) -> Catalog {
         let columns: [[String?]]
         let references: [[String?]]
+        var labels: [String: [String]] = [:]
         do {
             columns = try session.query(columnsSQL, by: deadline)
             references = try session.query(referencesSQL, by: deadline)
+            let enums = CatalogTypes.enums(columns)
+            if !enums.isEmpty {
+                for row in try session.query(labelsSQL(enums), by: deadline) {
+                    labels[row[0] ?? "", default: []].append(row[1] ?? "")
+                }
+            }
         } catch {
             switch error {
             case .server(let error): throw ConnectFailure("\(error.sqlstate) \(error.message)")
@@ -20,12 +27,13 @@ struct CatalogQuery {
             }
         }
         let ranks = Self.ranks(tables.count, references)
+        let types = CatalogTypes(labels: labels)
         let byTable = Dictionary(grouping: columns) { Int($0[0] ?? "") ?? -1 }
         return Catalog(
             tables.enumerated().map { number, name in
                 guard let rows = byTable[number] else { return .missing(name: name.publicName) }
                 do throws(IDRuleMismatch) {
-                    return .found(try schema(number, name, rows, rank: ranks[number]))
+                    return .found(try schema(number, name, rows, types, rank: ranks[number]))
                 } catch {
                     return .missing(name: name.publicName, reason: error.reason)
                 }
@@ -41,16 +49,10 @@ struct CatalogQuery {
 
     private var columnsSQL: String {
         """
-        WITH RECURSIVE base(oid, base, nspname, typname, typtype) AS (
-            SELECT t.oid, t.oid, n.nspname, t.typname, t.typtype
-            FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-            WHERE t.typtype <> 'd'
-          UNION ALL
-            SELECT t.oid, b.base, b.nspname, b.typname, b.typtype
-            FROM pg_catalog.pg_type t JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd')
         SELECT w.number, a.attname, b.nspname, b.typname,
-               pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
-               a.atthasdef OR a.attidentity <> '', a.attidentity, a.attgenerated,
+               pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull OR b.isnotnull,
+               a.atthasdef OR a.attidentity <> '' OR at.typdefault IS NOT NULL, a.attidentity,
+               a.attgenerated,
                pg_catalog.array_position(
                    (i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum),
                c.relkind = 'p',
@@ -58,16 +60,53 @@ struct CatalogQuery {
                    SELECT FROM pg_catalog.pg_trigger g
                    WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 3 = 3
                      AND g.tgenabled <> 'D'),
-               COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%'
+               COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%',
+               pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+               EXISTS (SELECT FROM pg_catalog.pg_collation k
+                       WHERE k.oid = a.attcollation AND NOT k.collisdeterministic),
+               b.base, b.typtype, GREATEST(a.atttypmod, b.typmod),
+               e.base, e.nspname, e.typname, e.typtype, e.typmod, e.isnotnull, el.typdelim,
+               s.nspname, s.typname, s.typtype, s.typmod
         FROM (VALUES \(wanted)) AS w(number, nspname, relname)
         JOIN pg_catalog.pg_namespace n ON n.nspname = w.nspname
         JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.relname
              AND c.relkind IN ('r', 'p', 'v', 'f')
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        JOIN base b ON b.oid = a.atttypid
+        JOIN pg_catalog.pg_type at ON at.oid = a.atttypid
+        JOIN LATERAL \(behindDomains("a.atttypid")) AS b ON true
+        LEFT JOIN pg_catalog.pg_type el ON el.oid = b.typelem AND el.typarray = b.base
+        LEFT JOIN LATERAL \(behindDomains("el.oid")) AS e ON true
+        LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = COALESCE(e.base, b.base)
+        LEFT JOIN LATERAL \(behindDomains("r.rngsubtype")) AS s ON true
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
         ORDER BY w.number, a.attnum
+        """
+    }
+
+    /// A subquery for the type that a chain of domains ends at, with what the domains add.
+    private func behindDomains(_ type: String) -> String {
+        """
+        (WITH RECURSIVE chain(oid, typmod, isnotnull) AS (
+            SELECT \(type), -1, false
+          UNION ALL
+            SELECT t.typbasetype,
+                   CASE WHEN t.typtypmod = -1 THEN chain.typmod ELSE t.typtypmod END,
+                   chain.isnotnull OR t.typnotnull
+            FROM chain JOIN pg_catalog.pg_type t ON t.oid = chain.oid WHERE t.typtype = 'd')
+         SELECT t.oid AS base, n.nspname, t.typname, t.typtype, t.typelem, chain.typmod,
+                chain.isnotnull
+         FROM chain JOIN pg_catalog.pg_type t ON t.oid = chain.oid AND t.typtype <> 'd'
+         JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace)
+        """
+    }
+
+    /// The labels of these enums, each in their order.
+    private func labelsSQL(_ types: Set<String>) -> String {
+        """
+        SELECT enumtypid, enumlabel FROM pg_catalog.pg_enum
+        WHERE enumtypid IN (\(types.sorted().joined(separator: ", ")))
+        ORDER BY enumtypid, enumsortorder
         """
     }
 
@@ -87,18 +126,21 @@ struct CatalogQuery {
     }
 
     private func schema(
-        _ number: Int, _ name: TableName, _ rows: [[String?]], rank: Int
+        _ number: Int, _ name: TableName, _ rows: [[String?]], _ types: CatalogTypes,
+        rank: Int
     ) throws(IDRuleMismatch) -> TableSchema {
         var key: [(place: Int, column: Int)] = []
         var columns: [Column] = []
         for (index, row) in rows.enumerated() {
             if let place = row[9].flatMap(Int.init) { key.append((place, index)) }
-            columns.append(
-                Column(
-                    name: row[1] ?? "", type: columnType(schema: row[2] ?? "", name: row[3] ?? ""),
-                    typeName: row[4] ?? "", isNullable: row[5] != "t", hasDefault: row[6] == "t",
-                    generation: generation(
-                        identity: row[7], computed: row[8], isSerial: row[12] == "t")))
+            var column = Column(
+                name: row[1] ?? "", type: types.type(row), typeName: row[4] ?? "",
+                isNullable: row[5] != "t", hasDefault: row[6] == "t",
+                generation: generation(
+                    identity: row[7], computed: row[8], isSerial: row[12] == "t"))
+            column.constantDefault = row[13].flatMap(CatalogTypes.constant)
+            column.hasLooseCollation = row[14] == "t"
+            columns.append(column)
         }
         let primaryKey = key.sorted { $0.place < $1.place }.map(\.column)
         let policy = policies[name] ?? TablePolicy()
@@ -127,26 +169,6 @@ struct CatalogQuery {
         }
     }
 
-    private func columnType(schema: String, name: String) -> ColumnType {
-        let other = ColumnType.other(
-            sqlName: quotedIdentifier(schema) + "." + quotedIdentifier(name))
-        guard schema == "pg_catalog" else { return other }
-        switch name {
-        case "bool": return .boolean
-        case "int2": return .int2
-        case "int4": return .int4
-        case "int8": return .int8
-        case "float4": return .float4
-        case "float8": return .float8
-        case "text", "varchar", "bpchar": return .text
-        case "uuid": return .uuid
-        case "bytea": return .bytea
-        case "json": return .json
-        case "jsonb": return .jsonb
-        default: return other
-        }
-    }
-
     /// For each table the length of the longest chain of references that starts at it. Circles end
     /// where they were entered: no order serves them.
     private static func ranks(_ count: Int, _ references: [[String?]]) -> [Int] {
@@ -169,5 +191,11 @@ struct CatalogQuery {
 /// `'text'`, for the names that the operator exposes; a quote inside is doubled. Strings conform to
 /// the standard on each of our connections, so a backslash means itself.
 package func quotedLiteral(_ text: String) -> String {
-    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+    // By scalars: a quote with a combining mark behind it is one character, and still a quote.
+    var literal = "'"
+    for scalar in text.unicodeScalars {
+        if scalar == "'" { literal.unicodeScalars.append(scalar) }
+        literal.unicodeScalars.append(scalar)
+    }
+    return literal + "'"
 }

@@ -44,12 +44,18 @@ package struct Conninfo: Sendable {
             ("default_transaction_isolation", "read\\ committed"),
             ("default_transaction_read_only", "off"),
             ("synchronous_commit", "on"),
-            ("DateStyle", "ISO"),
+            // What a value's text means, whatever the server or the role is set to.
+            ("DateStyle", "ISO,\\ YMD"),
+            ("IntervalStyle", "postgres"),
             ("TimeZone", "UTC"),
+            ("bytea_output", "hex"),
+            ("array_nulls", "on"),
             ("standard_conforming_strings", "on"),
             // Every statement has one shape and arrays of any length: planning again finds nothing
             // new.
             ("plan_cache_mode", "force_generic_plan"),
+            // Every statement is short: compiling it would take longer than it runs.
+            ("jit", "off"),
         ]
     }
 

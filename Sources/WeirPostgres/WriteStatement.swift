@@ -84,7 +84,7 @@ struct WriteStatement {
             // A row of the result for each record that was inserted; its key finds the record,
             // where the key is stored as it was sent. A rounded one would find another or none.
             let isFound =
-                hasKey && table.primaryKey.allSatisfy { table.columns[$0].type.isExact }
+                hasKey && table.primaryKey.allSatisfy { table.columns[$0].isExact }
             let keys = table.primaryKey.map { "t." + text.name($0) }
             returns = isFound ? .ordinals : keys.isEmpty ? .nothing : .keys
             leadingColumnCount = isFound ? 1 : keys.count
@@ -94,6 +94,13 @@ struct WriteStatement {
                 : text.insert + " ON CONFLICT DO NOTHING"
                     + text.returning(keys + [row].compactMap { $0 })
             isSingleRow = !isFound || present.isEmpty
+        case .upsert where table.firstMissing(in: shape.columns) != nil:
+            // A row could not be inserted without these columns, and PostgreSQL would say so before
+            // it looked for the row: so one that is there is updated, and nothing else can be done.
+            returns = .ordinals
+            leadingColumnCount = 1
+            sql = text.patch(row: row)
+            isSingleRow = table.isKeySpeltFreely
         case .upsert:
             returns = .wasInserted
             leadingColumnCount = 1
@@ -117,7 +124,7 @@ extension TableSchema {
     /// Whether one key may be written in several ways, as `1.0` and `1.00`: a statement that got
     /// both would change the row for one of them and tell the other that there is none.
     fileprivate var isKeySpeltFreely: Bool {
-        !primaryKey.allSatisfy { columns[$0].type.isExact }
+        !primaryKey.allSatisfy { columns[$0].isExact }
     }
 }
 
@@ -133,34 +140,17 @@ private struct StatementText {
     /// to the column applies that, and refuses what is too long instead of cutting it.
     private func value(_ column: Int) -> String {
         let element = "u.c\(column)"
-        if case .other(let sqlName) = table.columns[column].type { return "\(element)::\(sqlName)" }
-        return element
+        return table.columns[column].type.castName.map { "\(element)::\($0)" } ?? element
     }
 
     private func source(ordinality: Bool) -> String {
         let arrays = parameters.enumerated().map { index, column in
-            "$\(index + 1)::\(arrayName(table.columns[column].type))"
+            "$\(index + 1)::\(table.columns[column].type.wireArrayName)"
         }
         var names = parameters.map { "c\($0)" }
         if ordinality { names.append("ord") }
         return "unnest(\(arrays.joined(separator: ", ")))"
             + (ordinality ? " WITH ORDINALITY" : "") + " AS u(\(names.joined(separator: ", ")))"
-    }
-
-    private func arrayName(_ type: ColumnType) -> String {
-        switch type {
-        case .boolean: "pg_catalog.bool[]"
-        case .int2: "pg_catalog.int2[]"
-        case .int4: "pg_catalog.int4[]"
-        case .int8: "pg_catalog.int8[]"
-        case .float4: "pg_catalog.float4[]"
-        case .float8: "pg_catalog.float8[]"
-        case .uuid: "pg_catalog.uuid[]"
-        case .bytea: "pg_catalog.bytea[]"
-        case .json: "pg_catalog.json[]"
-        case .jsonb: "pg_catalog.jsonb[]"
-        case .text, .other: "pg_catalog.text[]"
-        }
     }
 
     var insert: String {

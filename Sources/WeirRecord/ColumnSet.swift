@@ -13,6 +13,15 @@ package struct ColumnSet: Hashable, Sendable {
         return word < high.count && high[word] & (1 << UInt64(column % 64)) != 0
     }
 
+    package func isSubset(of other: ColumnSet) -> Bool {
+        guard low & ~other.low == 0 else { return false }
+        for (index, word) in high.enumerated() {
+            let theirs = index < other.high.count ? other.high[index] : 0
+            if word & ~theirs != 0 { return false }
+        }
+        return true
+    }
+
     /// False when the column was in the set already.
     package mutating func insert(_ column: Int) -> Bool {
         if contains(column) { return false }

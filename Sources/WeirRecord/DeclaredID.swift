@@ -104,7 +104,7 @@ package final class DeclaredID: Sendable, Equatable {
     }
 
     /// Whether an ID has a form of its own, which the column's type knows nothing of.
-    var isSpelt: Bool { rule.form == .typeID }
+    package var isSpelt: Bool { rule.form == .typeID }
 
     /// Whether callers see something else than PostgreSQL would show them.
     var isTranslated: Bool { isBinary && rule.form == .typeID }

@@ -105,10 +105,14 @@ package struct Defect: Error, Equatable, Sendable {
     package var column: String?
     /// What PostgreSQL would have said.
     package var sqlstate: String?
+    /// The table, as callers name it, once it is known.
+    package var table: String?
 
     package init(
-        _ code: ProblemCode, _ detail: String, column: String? = nil, sqlstate: String? = nil
+        _ code: ProblemCode, _ detail: String, column: String? = nil, sqlstate: String? = nil,
+        table: String? = nil
     ) {
+        self.table = table
         self.code = code
         self.detail = detail
         self.column = column

@@ -83,6 +83,12 @@ package final class Record: Sendable {
 
     package var byteCount: Int { bytes.count }
 
+    /// For an upsert, the first column without which no row can be inserted: it can only update.
+    package var lackedColumn: Column? {
+        guard options.operation == .upsert || options.onConflict == .merge else { return nil }
+        return table.firstMissing(in: columns).map { table.columns[$0] }
+    }
+
     /// Appends the key as a JSON object. The record must have one.
     package func appendKeyJSON(to json: inout [UInt8]) {
         precondition(hasKey, "the database makes this record's key")

@@ -32,6 +32,16 @@ package struct RecordDecoder: Sendable {
     package mutating func takeObject(
         _ cursor: inout JSONCursor, _ input: Span<UInt8>, isKey: Bool = false
     ) throws(Defect) {
+        do throws(Defect) {
+            try takeMembers(&cursor, input, isKey: isKey)
+        } catch {
+            throw inTable(error)
+        }
+    }
+
+    private mutating func takeMembers(
+        _ cursor: inout JSONCursor, _ input: Span<UInt8>, isKey: Bool
+    ) throws(Defect) {
         try cursor.expect(UInt8(ascii: "{"), input)
         if isKey { isKeyFixed = true }
         guard !cursor.take(UInt8(ascii: "}"), input) else { return }
@@ -72,20 +82,22 @@ package struct RecordDecoder: Sendable {
         _ column: Int, _ input: Span<UInt8>, _ range: Range<Int>?
     ) throws(Defect) {
         let start = bytes.count
-        try appendColumn(column)
-        let encoding = ValueEncoding(column: table.columns[column])
-        if let range {
-            if column == table.idColumn, let id = encoding.column.declaredID, id.isSpelt {
-                try takeID(column, id, input, range)
+        do throws(Defect) {
+            try appendColumn(column)
+            let encoding = ValueEncoding(column: table.columns[column])
+            if let range {
+                if column == table.idColumn, let id = encoding.column.declaredID, id.isSpelt {
+                    try takeID(column, id, input, range)
+                } else {
+                    try encoding.encodeText(input, range, to: &bytes)
+                }
             } else {
-                try encoding.encodeText(input, range, to: &bytes)
+                try encoding.encodeNull(to: &bytes)
             }
-        } else {
-            let null = Array("null".utf8)
-            var cursor = JSONCursor(0..<null.count)
-            try encoding.encode(&cursor, null.span, to: &bytes)
+            try finishField(column, start: start, of: "the row")
+        } catch {
+            throw inTable(error)
         }
-        try finishField(column, start: start, of: "the row")
     }
 
     /// Takes the key from a path: its parts in key order, their percent-encoding resolved.
@@ -97,8 +109,8 @@ package struct RecordDecoder: Sendable {
                 names.isEmpty
                     ? "this table has no primary key"
                     : "the key of this table is \(names.joined(separator: ",")): "
-                        + "\(names.count) parts, not \(parts.count)"
-            )
+                        + "\(names.count) parts, not \(parts.count)",
+                table: table.publicName)
         }
         for (column, part) in zip(table.primaryKey, parts) {
             try takeText(column, part.span, 0..<part.count)
@@ -132,17 +144,20 @@ package struct RecordDecoder: Sendable {
                 .missingKey,
                 names.isEmpty
                     ? "this table has no primary key, so rows can only be inserted"
-                    : "the key \(names.joined(separator: ", ")) is missing")
+                    : "the key \(names.joined(separator: ", ")) is missing",
+                table: table.publicName)
         }
+        try checkRequired()
         let fieldsEnd = bytes.count
         var key: Range<Int>?
-        if hasKey && otherKeyElements.isEmpty {
+        if hasKey && otherKeyElements.isEmpty && !table.keyHasForms {
             key = (firstKeyElement.lowerBound + 4)..<firstKeyElement.upperBound
         } else if hasKey {
             bytes.reserveCapacity(fieldsEnd + table.primaryKey.count * 24)
-            bytes += bytes[firstKeyElement]
-            for element in otherKeyElements { bytes += bytes[element] }
-            key = fieldsEnd..<bytes.count
+            for index in table.primaryKey.indices { appendKeyElement(index) }
+            // A key of one column stands without its length.
+            let isSingle = otherKeyElements.isEmpty
+            key = (isSingle ? fieldsEnd + 4 : fieldsEnd)..<bytes.count
         }
         return Record(
             table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd,
@@ -165,6 +180,45 @@ package struct RecordDecoder: Sendable {
         let name = try cursor.string(input)
         try cursor.expect(UInt8(ascii: ":"), input)
         return try find(name, cursor, input)
+    }
+
+    /// PostgreSQL looks at NOT NULL before it looks for a conflict. An upsert may leave columns out
+    /// all the same: whether it inserts is not known here.
+    private func checkRequired() throws(Defect) {
+        guard options.operation == .insert, options.onConflict != .merge,
+            let missing = table.firstMissing(in: columns)
+        else { return }
+        let name = table.columns[missing].name
+        throw Defect(
+            .notNullViolation,
+            "column \"\(name)\" is missing; it cannot be null and has "
+                + "no default",
+            column: name, sqlstate: "23502", table: table.publicName)
+    }
+
+    private func inTable(_ defect: Defect) -> Defect {
+        var defect = defect
+        defect.table = table.publicName
+        return defect
+    }
+
+    /// Appends the key's element in the form that all equal ones have.
+    private mutating func appendKeyElement(_ index: Int) {
+        table.columns[table.primaryKey[index]].type
+            .appendKeyForm(keyElement(index), to: &bytes)
+    }
+
+    /// Whether the element at `start` says the same as that of the key.
+    private func isSameKey(_ index: Int, from start: Int) -> Bool {
+        let element = keyElement(index)
+        if bytes[element] == bytes[start...] { return true }
+        let type = table.columns[table.primaryKey[index]].type
+        guard type.hasKeyForm else { return false }
+        var forms = bytes
+        type.appendKeyForm(element, to: &forms)
+        let second = forms.count
+        type.appendKeyForm(start..<bytes.count, to: &forms)
+        return forms[bytes.count..<second] == forms[second...]
     }
 
     private mutating func find(
@@ -192,7 +246,7 @@ package struct RecordDecoder: Sendable {
         return Defect(
             .unknownColumn,
             "table \(table.publicName) has no column \"\(name)\"; it has \(known)", column: name,
-            sqlstate: "42703")
+            sqlstate: "42703", table: table.publicName)
     }
 
     private mutating func appendColumn(_ column: Int) throws(Defect) {
@@ -207,8 +261,7 @@ package struct RecordDecoder: Sendable {
     ) throws(Defect) {
         let keyIndex = table.primaryKey.firstIndex(of: column)
         guard columns.insert(column) else {
-            guard isKeyFixed, let keyIndex, bytes[keyElement(keyIndex)] == bytes[(start + 2)...]
-            else {
+            guard isKeyFixed, let keyIndex, isSameKey(keyIndex, from: start + 2) else {
                 throw repeated(table.columns[column], isKey: isKeyFixed && keyIndex != nil, place)
             }
             // The key stands in the path and, alike, in the body.

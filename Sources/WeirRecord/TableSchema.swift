@@ -9,6 +9,10 @@ package struct Column: Sendable, Equatable {
     package var generation: Generation
     /// Set where the operator declared that the column holds IDs.
     package var declaredID: DeclaredID?
+    /// The column compares text under a collation that holds different texts equal.
+    package var hasLooseCollation = false
+    /// The default as JSON, where it is a constant.
+    package var constantDefault: String?
 
     package enum Generation: Sendable {
         /// Callers may set it.
@@ -35,6 +39,14 @@ package struct Column: Sendable, Equatable {
 
     /// Whether a record may name this column at all.
     package var isWritable: Bool { generation != .computed && generation != .identityAlways }
+
+    /// Whether a record that inserts a row has to name this column.
+    package var isRequired: Bool {
+        !isNullable && !hasDefault && isWritable && declaredID == nil
+    }
+
+    /// Whether values that PostgreSQL holds equal are alike here too, as keys.
+    package var isExact: Bool { type.isExact && !hasLooseCollation }
 }
 
 /// A table that callers may write: what decoding a record and building its statement need to know.
@@ -57,6 +69,12 @@ package final class TableSchema: Sendable {
     package let policy: TablePolicy
     /// The column whose values the gateway mints; one of the key's.
     package let idColumn: Int?
+    /// Columns that a new row has to have a value for. Empty where a trigger, a rule or a view may
+    /// supply it.
+    package let requiredColumns: [Int]
+    private let required: ColumnSet
+    /// Some value of the key has more than one encoding.
+    let keyHasForms: Bool
 
     /// `"schema"."name"`.
     package let sqlName: String
@@ -82,6 +100,13 @@ package final class TableSchema: Sendable {
         self.isPartitioned = isPartitioned
         self.policy = policy
         idColumn = columns.firstIndex { $0.declaredID != nil }
+        let requiredColumns =
+            mayDropRows ? [] : columns.indices.filter { columns[$0].isRequired }
+        var required = ColumnSet()
+        for column in requiredColumns { _ = required.insert(column) }
+        self.requiredColumns = requiredColumns
+        self.required = required
+        keyHasForms = primaryKey.contains { columns[$0].type.hasKeyForm }
         sqlName = quotedIdentifier(schemaName) + "." + quotedIdentifier(name)
         publicName = schemaName == "public" ? name : schemaName + "." + name
         jsonNames = columns.map { column in
@@ -111,6 +136,11 @@ package final class TableSchema: Sendable {
         }
     }
 
+    /// The first column that a new row would lack a value for.
+    package func firstMissing(in named: ColumnSet) -> Int? {
+        required.isSubset(of: named) ? nil : requiredColumns.first { !named.contains($0) }
+    }
+
     package func column(named name: String) -> Int? {
         columns.firstIndex { $0.name == name }
     }
@@ -118,8 +148,13 @@ package final class TableSchema: Sendable {
 
 /// `"name"`, with quotes inside doubled: the only way an identifier gets into a statement.
 package func quotedIdentifier(_ name: String) -> String {
-    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
-        + "\""
+    // By scalars: a quote with a combining mark behind it is one character, and still a quote.
+    var identifier = "\""
+    for scalar in name.unicodeScalars {
+        if scalar == "\"" { identifier.unicodeScalars.append(scalar) }
+        identifier.unicodeScalars.append(scalar)
+    }
+    return identifier + "\""
 }
 
 /// Finds columns by the bytes of their names: open addressing, at most half full.

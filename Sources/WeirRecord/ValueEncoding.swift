@@ -21,6 +21,12 @@ struct ValueEncoding {
             try encodeJSON(&cursor, input, to: &bytes)
         case .boolean:
             try encodeBoolean(&cursor, first, input, to: &bytes)
+        case .array(let type) where first == UInt8(ascii: "["):
+            let start = bytes.count
+            bytes.appendInt32(0)
+            var form = ArrayForm(type, column: column)
+            try form.takeJSON(&cursor, input, to: &bytes)
+            bytes.patchLength(at: start)
         default:
             switch first {
             case UInt8(ascii: "\""):
@@ -40,7 +46,7 @@ struct ValueEncoding {
         }
     }
 
-    private func encodeNull(to bytes: inout [UInt8]) throws(Defect) {
+    func encodeNull(to bytes: inout [UInt8]) throws(Defect) {
         guard column.isNullable else {
             throw Defect(
                 .notNullViolation, "column \"\(column.name)\" cannot be null", column: column.name,
@@ -67,7 +73,12 @@ struct ValueEncoding {
         _ cursor: inout JSONCursor, _ input: Span<UInt8>, to bytes: inout [UInt8]
     ) throws(Defect) {
         let range = try cursor.skipValue(input)
-        if column.type == .jsonb {
+        if case .jsonb = column.type {
+            do throws(ValueFault) {
+                try JSONBForm.check(input, range)
+            } catch {
+                throw defect(error)
+            }
             bytes.appendInt32(Int32(range.count + 1))
             // The version of jsonb's binary form, which is text behind it.
             bytes.append(1)
@@ -82,7 +93,7 @@ struct ValueEncoding {
         to bytes: inout [UInt8]
     ) throws(Defect) {
         switch column.type {
-        case .text, .other:
+        case .text, .varchar, .character, .enumeration, .other:
             let start = bytes.count
             bytes.appendInt32(0)
             do {
@@ -90,7 +101,7 @@ struct ValueEncoding {
             } catch {
                 throw inColumn(error)
             }
-            bytes.patchLength(at: start)
+            try finishText(start, &bytes)
         default:
             guard token.hasEscapes else {
                 return try encodeText(input, token.range, to: &bytes)
@@ -112,7 +123,7 @@ struct ValueEncoding {
         case .int2, .int4, .int8:
             guard token.isInteger else { throw mismatch }
             try encodeText(input, token.range, to: &bytes)
-        case .float4, .float8, .other:
+        case .float4, .float8, .numeric, .other:
             try encodeText(input, token.range, to: &bytes)
         default:
             throw mismatch
@@ -133,12 +144,16 @@ struct ValueEncoding {
         case .int8:
             try encodeInteger(input, range, byteCount: 8, to: &bytes)
         case .float4:
-            guard let value = Float(text(input, range)) else { throw mismatch }
+            guard isDecimal(input, range), let value = Float(text(input, range)) else {
+                throw mismatch
+            }
             guard isInRange(value, input, range) else { throw outOfRange }
             bytes.appendInt32(4)
             bytes.appendBigEndian(UInt64(value.bitPattern), byteCount: 4)
         case .float8:
-            guard let value = Double(text(input, range)) else { throw mismatch }
+            guard isDecimal(input, range), let value = Double(text(input, range)) else {
+                throw mismatch
+            }
             guard isInRange(value, input, range) else { throw outOfRange }
             bytes.appendInt32(8)
             bytes.appendBigEndian(value.bitPattern, byteCount: 8)
@@ -151,25 +166,100 @@ struct ValueEncoding {
             bytes.appendInt32(1)
             bytes.append(value ? 1 : 0)
         case .json, .jsonb:
-            var cursor = JSONCursor(range)
-            do {
-                try encodeJSON(&cursor, input, to: &bytes)
-                try cursor.expectEnd(input)
-            } catch {
-                // The request is well formed; the text in it is not.
-                var defect = mismatch
-                defect.detail += ": \(error.detail)"
-                throw defect
-            }
-        case .text, .other:
-            for index in range where input[index] == 0 {
-                throw Defect(
-                    .invalidValue, "PostgreSQL cannot store U+0000 in text", column: column.name,
-                    sqlstate: "22021")
-            }
+            try encodeJSONText(input, range, to: &bytes)
+        case .text, .varchar, .character, .enumeration, .other:
+            for index in range where input[index] == 0 { throw defect(.nul) }
+            let start = bytes.count
             bytes.appendInt32(Int32(range.count))
             bytes.append(input, range)
+            try finishText(start, &bytes)
+        case .array(let type):
+            let start = bytes.count
+            bytes.appendInt32(0)
+            var form = ArrayForm(type, column: column)
+            try form.takeText(input, range, to: &bytes)
+            bytes.patchLength(at: start)
+        case .range(let type):
+            let start = bytes.count
+            bytes.appendInt32(0)
+            try RangeForm(type, column: column).encode(input, range, to: &bytes)
+            bytes.patchLength(at: start)
+        default:
+            do throws(ValueFault) {
+                try encodeForm(input, range, to: &bytes)
+            } catch {
+                throw defect(error)
+            }
         }
+    }
+
+    /// The types that have a file of their own.
+    private func encodeForm(
+        _ input: Span<UInt8>, _ range: Range<Int>, to bytes: inout [UInt8]
+    ) throws(ValueFault) {
+        switch column.type {
+        case .numeric(let limits):
+            try NumericForm.encode(input, range, limits: limits, to: &bytes)
+        case .date:
+            try DateTimeForm.encodeDate(input, range, to: &bytes)
+        case .time(let digits):
+            try DateTimeForm.encodeTime(
+                input, range, digits: digits, hasOffset: false, to: &bytes)
+        case .timetz(let digits):
+            try DateTimeForm.encodeTime(input, range, digits: digits, hasOffset: true, to: &bytes)
+        case .timestamp(let digits):
+            try DateTimeForm.encodeTimestamp(
+                input, range, digits: digits, hasOffset: false, to: &bytes)
+        case .timestamptz(let digits):
+            try DateTimeForm.encodeTimestamp(
+                input, range, digits: digits, hasOffset: true, to: &bytes)
+        case .interval(let digits):
+            try IntervalForm.encode(input, range, digits: digits, to: &bytes)
+        case .inet:
+            try NetworkForm.encode(input, range, isNetwork: false, to: &bytes)
+        case .cidr:
+            try NetworkForm.encode(input, range, isNetwork: true, to: &bytes)
+        default:
+            throw .malformed
+        }
+    }
+
+    private func encodeJSONText(
+        _ input: Span<UInt8>, _ range: Range<Int>, to bytes: inout [UInt8]
+    ) throws(Defect) {
+        var cursor = JSONCursor(range)
+        do throws(Defect) {
+            if case .json = column.type {
+                // The spaces round a document are kept with it.
+                try cursor.skipValue(input)
+                bytes.appendInt32(Int32(range.count))
+                bytes.append(input, range)
+            } else {
+                try encodeJSON(&cursor, input, to: &bytes)
+            }
+            try cursor.expectEnd(input)
+        } catch {
+            guard error.code == .invalidJSON else { throw error }
+            // The request is well formed; the text in it is not.
+            var defect = mismatch
+            defect.detail += ": \(error.detail)"
+            throw defect
+        }
+    }
+
+    /// Checks the text behind the length at `start`, and writes that length.
+    @inline(__always)
+    private func finishText(_ start: Int, _ bytes: inout [UInt8]) throws(Defect) {
+        switch column.type {
+        case .text, .other: break
+        default:
+            do throws(ValueFault) {
+                try TextForm.check(column.type, &bytes, from: start + 4)
+            } catch {
+                throw defect(error)
+            }
+        }
+        bytes.patchLength(at: start)
     }
 
     private func encodeInteger(
@@ -202,91 +292,12 @@ struct ValueEncoding {
         bytes.appendBigEndian(UInt64(bitPattern: value), byteCount: byteCount)
     }
 
-    private func encodeUUID(
-        _ input: Span<UInt8>, _ range: Range<Int>, to bytes: inout [UInt8]
-    ) throws(Defect) {
-        bytes.appendInt32(16)
-        var digits = 0
-        var high: UInt8 = 0
-        for index in range {
-            let byte = input[index]
-            // Hyphens where RFC 9562 has them, or nowhere.
-            if byte == UInt8(ascii: "-") {
-                guard range.count == 36, [8, 13, 18, 23].contains(index - range.lowerBound) else {
-                    throw mismatch
-                }
-                continue
-            }
-            guard let value = hexDigitValue(byte), digits < 32 else { throw mismatch }
-            if digits % 2 == 0 { high = value << 4 } else { bytes.append(high | value) }
-            digits += 1
-        }
-        guard digits == 32 else { throw mismatch }
-    }
-
-    private func encodeBytes(
-        _ input: Span<UInt8>, _ range: Range<Int>, to bytes: inout [UInt8]
-    ) throws(Defect) {
-        let start = bytes.count
-        bytes.appendInt32(0)
-        let isHex = range.count >= 2 && input[range.lowerBound] == UInt8(ascii: "\\")
-        if isHex {
-            guard input[range.lowerBound + 1] == UInt8(ascii: "x"), range.count % 2 == 0 else {
-                throw mismatch
-            }
-            for index in stride(from: range.lowerBound + 2, to: range.upperBound, by: 2) {
-                guard let high = hexDigitValue(input[index]),
-                    let low = hexDigitValue(input[index + 1])
-                else { throw mismatch }
-                bytes.append(high << 4 | low)
-            }
-        } else {
-            try appendBase64URL(input, range, to: &bytes)
-        }
-        bytes.patchLength(at: start)
-    }
-
-    /// RFC 4648, section 5, without padding; the unused bits of the last digit are zero.
-    private func appendBase64URL(
-        _ input: Span<UInt8>, _ range: Range<Int>, to bytes: inout [UInt8]
-    ) throws(Defect) {
-        var buffer: UInt32 = 0
-        var bits = 0
-        for index in range {
-            let value: UInt8 =
-                switch input[index] {
-                case 0x41...0x5A: input[index] - 0x41
-                case 0x61...0x7A: input[index] - 0x61 + 26
-                case 0x30...0x39: input[index] - 0x30 + 52
-                case UInt8(ascii: "-"): 62
-                case UInt8(ascii: "_"): 63
-                default: throw mismatch
-                }
-            buffer = buffer << 6 | UInt32(value)
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                bytes.append(UInt8(truncatingIfNeeded: buffer >> UInt32(bits)))
-            }
-        }
-        guard bits < 6, buffer & ((1 << UInt32(bits)) - 1) == 0 else { throw mismatch }
-    }
-
     // MARK: Errors
 
-    private var mismatch: Defect {
-        Defect(
-            .invalidValue,
-            "column \"\(column.name)\" is \(column.typeName) and takes \(column.type.jsonForm)",
-            column: column.name, sqlstate: "22P02")
-    }
+    func defect(_ fault: ValueFault) -> Defect { fault.defect(in: column) }
 
-    private var outOfRange: Defect {
-        Defect(
-            .invalidValue,
-            "the value is out of range for column \"\(column.name)\" (\(column.typeName))",
-            column: column.name, sqlstate: "22003")
-    }
+    private var mismatch: Defect { defect(.malformed) }
+    private var outOfRange: Defect { defect(.outOfRange) }
 
     private func inColumn(_ defect: Defect) -> Defect {
         var defect = defect
@@ -294,22 +305,8 @@ struct ValueEncoding {
         return defect
     }
 
-    private func text(_ input: Span<UInt8>, _ range: Range<Int>) -> String {
+    func text(_ input: Span<UInt8>, _ range: Range<Int>) -> String {
         input.extracting(range).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
-    }
-
-    /// PostgreSQL refuses numbers that become infinite, and those that become zero.
-    private func isInRange(
-        _ value: some BinaryFloatingPoint, _ input: Span<UInt8>, _ range: Range<Int>
-    ) -> Bool {
-        guard value.isZero else {
-            return value.isFinite || notFiniteWords.contains(text(input, range).lowercased())
-        }
-        for index in range {
-            if input[index] | 0x20 == UInt8(ascii: "e") { return true }
-            if input[index] >= 0x31 && input[index] <= 0x39 { return false }
-        }
-        return true
     }
 }
 
@@ -317,8 +314,4 @@ struct ValueEncoding {
 private let booleanWords: [String: Bool] = [
     "true": true, "t": true, "yes": true, "y": true, "on": true, "1": true,
     "false": false, "f": false, "no": false, "n": false, "off": false, "0": false,
-]
-
-private let notFiniteWords: Set<String> = [
-    "nan", "infinity", "+infinity", "-infinity", "inf", "+inf", "-inf",
 ]

@@ -46,7 +46,7 @@ struct TableCase: Sendable, CustomTestStringConvertible {
                 """),
         TableCase(
             code: "key-several-spellings", severity: .note, object: "@t.\"No\"",
-            sql: "CREATE TABLE @t (\"No\" numeric PRIMARY KEY)", isMendedByFix: false),
+            sql: "CREATE TABLE @t (\"No\" money PRIMARY KEY)", isMendedByFix: false),
         TableCase(
             code: "counter-key", severity: .note, object: "@t.id",
             sql: "CREATE TABLE @t (id bigserial PRIMARY KEY)", isMendedByFix: false),

@@ -20,6 +20,8 @@ extension PostgresTests {
                     during int4range, CONSTRAINT apart EXCLUDE USING gist (during WITH &&),
                     ratio int GENERATED ALWAYS AS (100 / (qty + 1)) STORED);
                 CREATE TABLE needy (id int PRIMARY KEY, must int NOT NULL);
+                CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+                CREATE TRIGGER t BEFORE INSERT ON needy FOR EACH ROW EXECUTE FUNCTION pass();
                 INSERT INTO items (id, code, during) VALUES (1, 'a', '[1,5)')
                 """)
             let cases: [(Row, ProblemCode, String, String?, String?)] = [

@@ -109,15 +109,21 @@ extension PostgresTests {
             Case("varchar(3)[]", "\"{abcd}\"", "22001"),
         ]
 
+        /// At the door or by the server: the caller is told the same.
         @Test(arguments: refusals) func whatDoesNotFitIsRefusedAndNotCut(_ value: Case) async throws
         {
             let scene = try await Scene(
                 "\(Self.types); CREATE TABLE t (id int PRIMARY KEY, v \(value.type))")
-            let row = Row.insert("t", #"{"id":1,"v":\#(value.json)}"#)
-            let report = try await scene.write(row)
-            #expect(report.outcome == .recordError(culprit: 0))
-            #expect(report.error?.sqlstate == value.text)
-            #expect(report.isConnected)
+            do {
+                let report = try await scene.write(.insert("t", #"{"id":1,"v":\#(value.json)}"#))
+                #expect(report.outcome == .recordError(culprit: 0))
+                #expect(report.error?.sqlstate == value.text)
+                #expect(report.isConnected)
+            } catch let defect as Defect {
+                #expect(defect.sqlstate == value.text)
+                #expect(defect.column == "v")
+                #expect(defect.table == "\(scene.schema).t")
+            }
             #expect(try await scene.rows("SELECT * FROM t") == [])
         }
 

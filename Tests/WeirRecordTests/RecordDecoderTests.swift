@@ -75,6 +75,33 @@ import WeirRecord
 
     // MARK: Columns
 
+    @Test func whatANewRowNeedsIsAskedForAtTheDoor() throws {
+        let table = TableSchema(
+            number: 0, schemaName: "shop", name: "t",
+            columns: [
+                column("id", .int4, nullable: false), column("note", .text),
+                column("must", .int4, nullable: false, hasDefault: false),
+                column("made", .int4, nullable: false, hasDefault: false, generation: .computed),
+            ], primaryKey: [0])
+        for rule in [ConflictRule.error, .ignore] {
+            var options = WriteOptions(.insert)
+            options.onConflict = rule
+            var decoder = RecordDecoder(table: table, options: options, expectedByteCount: 0)
+            #expect {
+                try decoder.finish()
+            } throws: { error in
+                let defect = error as? Defect
+                return defect?.code == .notNullViolation && defect?.sqlstate == "23502"
+                    && defect?.column == "must" && defect?.table == "shop.t"
+            }
+        }
+        #expect(try decode(#"{"must":1}"#, into: table).lackedColumn == nil)
+        #expect(
+            try decode(#"{"id":1,"note":"x"}"#, .upsert, into: table).lackedColumn?.name == "must")
+        #expect(try decode(#"{"id":1,"must":1}"#, .upsert, into: table).lackedColumn == nil)
+        #expect(try decode(#"{"id":1,"note":"x"}"#, .patch, into: table).lackedColumn == nil)
+    }
+
     @Test func anUnknownColumnIsNamed() {
         let found = defect(#"{"id":1,"qty":1,"nope\u00e9":2}"#)
         #expect(

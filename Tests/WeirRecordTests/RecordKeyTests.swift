@@ -98,6 +98,73 @@ import WeirRecord
         #expect(found?.column == "id")
     }
 
+    // MARK: Spellings
+
+    /// What PostgreSQL holds equal is one key: its records must keep their order.
+    @Test(
+        arguments: [
+            (.numeric(nil), ["1", "1.0", "1.000", "01", "10e-1", "+1"]),
+            (.numeric(nil), ["0", "-0", "0.00", "0e9"]),
+            (.numeric(nil), ["120", "1.2e2", "120.0"]),
+            (.numeric(nil), ["0.00001", "1e-5", "0.0000100"]),
+            (.numeric(NumericLimits(precision: 6, scale: 2)), ["1", "1.0", "1.00", "1.000"]),
+            (.float8, ["0", "-0", "0.0", "-0e5"]), (.float4, ["1", "1.0", "1e0"]),
+            (.float8, ["nan", "NaN"]), (.character(lengthMax: 4), ["ab", "ab ", "ab       "]),
+            (.character(lengthMax: nil), ["ab", "ab ", "ab       "]),
+            (.varchar(lengthMax: 3), ["abc", "abc ", "abc   "]),
+            (
+                .uuid,
+                ["01890A5D-AC96-774B-BCCE-B302099A8057", "01890a5dac96774bbcceb302099a8057"]
+            ),
+            (
+                .timestamptz(digits: 6),
+                ["2024-01-01T12:00:00Z", "2024-01-01 14:00+02", "2024-01-01t00:00:00.000-1200"]
+            ),
+            (.timestamp(digits: 6), ["2024-01-01T12:00", "2024-01-01 12:00:00.000"]),
+            (.interval(digits: 6), ["1 day", "24:00:00", "P1D", "PT24H", "2 days -24:00"]),
+            (.interval(digits: 6), ["1 mon", "30 days", "P1M", "720:00"]),
+            (.interval(digits: 6), ["-1 mon", "-30 days", "P-1M", "-720:00"]),
+            (.inet, ["10.0.0.1", "10.0.0.1/32"]), (.inet, ["::1", "0:0:0:0:0:0:0:1", "::0001"]),
+            (.cidr, ["2001:db8::/32", "2001:DB8:0::/32"]), (.bytea, ["\\xff", "\\xFF", "_w"]),
+            (.boolean, ["t", "true", "1"]), (.int4, ["7", "007"]),
+        ] as [(ColumnType, [String])])
+    func equalKeysHashAlike(_ type: ColumnType, spellings: [String]) throws {
+        let table = TableSchema(
+            number: 0, name: "t", columns: [column("k", type, nullable: false)], primaryKey: [0])
+        let pair = TableSchema(
+            number: 0, name: "t",
+            columns: [column("k", type, nullable: false), column("i", .int4, nullable: false)],
+            primaryKey: [0, 1])
+        var hashes: Set<UInt64?> = []
+        var keys: Set<String> = []
+        for spelling in spellings {
+            let record = try decode("{}", .delete, into: table, path: [spelling])
+            hashes.insert(record.orderHash)
+            keys.insert(record.keyText)
+            hashes.insert(try decode("{}", .delete, into: pair, path: [spelling, "1"]).orderHash)
+        }
+        // One for each table.
+        #expect(hashes.count == 2)
+        #expect(keys.count == 1)
+        #expect(type.isExact)
+    }
+
+    @Test func otherKeysHashOtherwise() throws {
+        let columns = [column("k", .numeric(nil), nullable: false)]
+        let table = TableSchema(number: 0, name: "t", columns: columns, primaryKey: [0])
+        let hashes = try ["1", "10", "0.1", "-1", "1.01", "10000", "NaN", "0"].map {
+            try decode("{}", .delete, into: table, path: [$0]).orderHash
+        }
+        #expect(Set(hashes).count == hashes.count)
+    }
+
+    @Test func aKeyMayBeSaidAgainInAnotherSpelling() throws {
+        let columns = [column("k", .numeric(nil), nullable: false), column("v", .text)]
+        let table = TableSchema(number: 0, name: "t", columns: columns, primaryKey: [0])
+        #expect(defect(#"{"k":1.50,"v":"x"}"#, .upsert, in: table, path: ["1.5"]) == nil)
+        #expect(defect(#"{"k":1.51}"#, .upsert, in: table, path: ["1.5"])?.code == .invalidValue)
+    }
+
     // MARK: Key JSON
 
     @Test(arguments: [

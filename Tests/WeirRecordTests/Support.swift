@@ -1,12 +1,12 @@
 import WeirRecord
 
-/// A column that takes anything its type takes.
+/// A column that takes anything its type takes, and that a record may leave out.
 func column(
-    _ name: String, _ type: ColumnType, nullable: Bool = true,
+    _ name: String, _ type: ColumnType, nullable: Bool = true, hasDefault: Bool = true,
     generation: Column.Generation = .none
 ) -> Column {
     Column(
-        name: name, type: type, typeName: "\(type)", isNullable: nullable, hasDefault: false,
+        name: name, type: type, typeName: "\(type)", isNullable: nullable, hasDefault: hasDefault,
         generation: generation)
 }
 
@@ -51,7 +51,7 @@ func decode(
     try decode(Array(body.utf8), operation, into: table, path: path)
 }
 
-/// What is wrong with such a request; `nil` when it is accepted.
+/// What is wrong with such a request, its table left out; `nil` when it is accepted.
 func defect(
     _ body: String, _ operation: WeirRecord.Operation = .insert, in table: TableSchema = orders,
     path: [String]? = nil
@@ -60,7 +60,16 @@ func defect(
         _ = try decode(body, operation, into: table, path: path)
         return nil
     } catch {
-        return error
+        return error.withoutTable
+    }
+}
+
+extension Defect {
+    /// For tests of everything else.
+    fileprivate var withoutTable: Defect {
+        var defect = self
+        defect.table = nil
+        return defect
     }
 }
 
@@ -120,7 +129,7 @@ func refusal(text: String?, as type: ColumnType, nullable: Bool = true) -> Defec
         _ = try encoded(text: text, as: type, nullable: nullable)
         return nil
     } catch {
-        return error
+        return error.withoutTable
     }
 }
 

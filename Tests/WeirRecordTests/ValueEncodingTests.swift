@@ -152,7 +152,7 @@ import WeirRecord
     }
 
     @Test(arguments: [
-        "\\", "\\x0", "\\x0g", "\\X00", "\\000", "\\x0 0", "A", "AAAAA", "Zg==", "Zm8=", "+/+/",
+        "\\", "\\X00", "\\000", "A", "AAAAA", "Zg==", "Zm8=", "+/+/",
         "Zm9v\n", "Zm 9v", "é", "AB", "Zh", "Zm9", "$$$$",
     ])
     func whatIsNeitherIsRefused(_ text: String) {
@@ -160,12 +160,18 @@ import WeirRecord
         #expect(refusal(text: text, as: .bytea)?.column == "c")
     }
 
+    @Test(arguments: ["\\x0", "\\x0g", "\\x0 0", "\\xé"])
+    func badHexadecimalDigitsHaveAStateOfTheirOwn(_ text: String) {
+        #expect(refusal(text: text, as: .bytea)?.sqlstate == "22023")
+    }
+
     // MARK: JSON
 
     @Test(arguments: [
-        "1", "-0", "1e400", "123456789012345678901234567890.10", "true", "\"\"", "[]", "{ }",
+        "1", "-0", "1e400", "1e131071", "123456789012345678901234567890.10", "true", "\"\"", "[]",
+        "{ }",
         "{\"a\" :\t[ 1 ] }",
-        "{\"b\":1,\"a\":2,\"b\":3}", "\"\\u00e9\\/\"", "\"\\u0000\"", "\"\u{2028}\"",
+        "{\"b\":1,\"a\":2,\"b\":3}", "\"\\u00e9\\/\"", "\"\\\\u0000\"", "\"\u{2028}\"",
     ])
     func documentsKeepTheirBytes(_ json: String) throws {
         #expect(try encoded(json, as: .json) == Array(json.utf8))
@@ -174,6 +180,19 @@ import WeirRecord
         // Version 1 of jsonb's binary form.
         #expect(try encoded(json, as: .jsonb) == [1] + Array(json.utf8))
         #expect(try encoded(text: json, as: .jsonb) == [1] + Array(json.utf8))
+    }
+
+    /// What the types of PostgreSQL disagree about.
+    @Test(arguments: [
+        ("\"\\u0000\"", "22P05"), ("{\"\\u0000\":1}", "22P05"), ("[\"\\ud800\"]", "22P02"),
+        ("\"\\udc00\"", "22P02"), ("\"\\ud800\\u0041\"", "22P02"), ("\"\\ud800x\"", "22P02"),
+        ("[1e131072]", "22003"), ("{\"a\":-1E+999999999999}", "22003"), ("1e-16384", "22003"),
+    ])
+    func jsonbHoldsLessThanJSON(_ json: String, sqlstate: String) throws {
+        #expect(try encoded(json, as: .json) == Array(json.utf8))
+        #expect(refusal(json, as: .jsonb)?.sqlstate == sqlstate)
+        #expect(refusal(text: json, as: .jsonb)?.sqlstate == sqlstate)
+        #expect(refusal(json, as: .jsonb)?.column == "c")
     }
 
     @Test(arguments: [ColumnType.json, .jsonb], ["", "{", "abc", "1 2", "[1,]", "'a'"])

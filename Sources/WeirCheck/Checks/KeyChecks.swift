@@ -86,7 +86,7 @@ struct KeyCheck: Check {
             + "ADD PRIMARY KEY (\((columns ?? []).quotedList));"
     }
 
-    /// Keys whose text form is not their value: `1.0` and `1.00` are one numeric key.
+    /// Keys whose spelling only the server can judge: `$1` and `1.00` are one key of type money.
     private func spellings(_ target: Subject.Target) -> [Finding] {
         target.schema.primaryKey.map { target.schema.columns[$0] }
             .filter { !$0.type.isExact }
