@@ -20,7 +20,7 @@ package struct Configuration: Sendable, Equatable {
     }
 
     package struct Batch: Sendable, Equatable {
-        package var recordsMax = 500
+        package var recordsMax = 5_000
         package var bytesMax = 4 << 20
         package var lingerMax: Duration = .milliseconds(5)
     }

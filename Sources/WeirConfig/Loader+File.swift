@@ -12,7 +12,7 @@ extension Loader {
             guard case .map(let members) = root.content else {
                 return report(
                     .file(path: path, line: root.line), nil,
-                    "the file is a map of settings, such as batch: {max_records: 500}")
+                    "the file is a map of settings, such as batch: {max_records: 5000}")
             }
             takeSections(members, path)
         } catch {

@@ -204,6 +204,11 @@ struct Loader {
             guard !isFine else { return }
             problems.append(Problem(origin(key, other), key, text))
         }
+        if origins["batch.max_records"] == nil {
+            // A small queue needs no word about batches.
+            let queued = configuration.queue.recordsMax
+            configuration.batch.recordsMax = min(configuration.batch.recordsMax, queued)
+        }
         let c = configuration
         need(
             c.database.lockTimeout <= c.database.statementTimeout, "database.lock_timeout",

@@ -92,7 +92,7 @@ extension EffectiveConfiguration {
             .joined(separator: "''") + "'"
     }
 
-    /// `{"batch.max_records":{"value":"500","source":"default"},…}`, without secrets.
+    /// `{"batch.max_records":{"value":"5000","source":"default"},…}`, without secrets.
     package var json: String {
         var bytes: [UInt8] = [UInt8(ascii: "{")]
         for (index, entry) in entries.enumerated() {

@@ -6,7 +6,7 @@
 /// figures.
 package struct BatchFormer: Sendable {
     package struct Configuration: Sendable, Equatable {
-        package var recordsMax = 500
+        package var recordsMax = 5_000
         package var bytesMax = 4 << 20
         /// How long a record may wait for a busy connection before it opens another transaction.
         package var lingerMax: Duration = .milliseconds(5)

@@ -22,24 +22,25 @@ extension Array where Element == UInt8 {
 
     /// `{"index":…}`, one of many.
     mutating func appendItem(
-        _ index: Int, _ result: RowResult, messageID: String?, minted: UUID7, record: Record
+        _ index: Int, _ result: RowResult, messageID: String?, minted: @autoclosure () -> UUID7,
+        record: Record
     ) {
         self += "{\"index\":".utf8
         append(decimal: index)
         self += storedItemMiddles[result.effect.rawValue]
-        appendIdentity(result, messageID: messageID, minted: minted, record: record)
+        appendIdentity(result, messageID: messageID, minted: minted(), record: record)
         append(UInt8(ascii: "}"))
     }
 
     fileprivate mutating func appendIdentity(
-        _ result: RowResult, messageID: String?, minted: UUID7, record: Record
+        _ result: RowResult, messageID: String?, minted: @autoclosure () -> UUID7, record: Record
     ) {
         if let messageID {
             self += "\"id\":".utf8
             appendJSONString(messageID, to: &self)
         } else {
             self += "\"id\":\"".utf8
-            minted.appendTypeID("msg", to: &self)
+            minted().appendTypeID("msg", to: &self)
             append(UInt8(ascii: "\""))
         }
         if record.hasKey {

@@ -27,12 +27,13 @@ struct ManyAnswer {
     }
 
     mutating func append(
-        _ item: Int, _ result: RowResult, messageID: String?, minted: UUID7, record: Record
+        _ item: Int, _ result: RowResult, messageID: String?, minted: @autoclosure () -> UUID7,
+        record: Record
     ) {
         okCount += 1
         guard !isMinimal else { return }
         let start = text.count
-        text.appendItem(item, result, messageID: messageID, minted: minted, record: record)
+        text.appendItem(item, result, messageID: messageID, minted: minted(), record: record)
         endItem(item, from: start)
     }
 

@@ -6,10 +6,10 @@ import WeirRecord
 /// One attempt to write a batch: one transaction, in one round trip where nothing has to be looked
 /// at before COMMIT. Only the command tag `COMMIT` counts as committed.
 struct BatchTransaction {
-    private let batch: WriteBatch
-    private let plan: BatchPlan
-    private let session: Session
-    private let deadline: Timestamp
+    let batch: WriteBatch
+    let plan: BatchPlan
+    let session: Session
+    let deadline: Timestamp
 
     /// What the server owes, in the order in which it answers.
     private enum Expectation {
@@ -27,7 +27,7 @@ struct BatchTransaction {
     }
 
     /// What ended the attempt before COMMIT.
-    private struct Trouble {
+    struct Trouble {
         var error: ServerError
         /// Where it was met, if in a step.
         var step: Int?
@@ -37,9 +37,9 @@ struct BatchTransaction {
     private var preparing: Set<WriteStatement.Shape> = []
     private var expected: [Expectation] = []
     private var results: [RowResult]
-    private var trouble: Trouble?
-    private var completedSteps = 0
-    private var isCommitSent = false
+    var trouble: Trouble?
+    var completedSteps = 0
+    var isCommitSent = false
 
     init(_ batch: WriteBatch, session: Session, deadline: Timestamp) {
         self.batch = batch
@@ -54,7 +54,11 @@ struct BatchTransaction {
     {
         var report: BatchReport
         do {
-            report = try attempt(&cache, &parameters)
+            if let step = stepToCopy(cache) {
+                report = try copy(step, &cache)
+            } else {
+                report = try attempt(&cache, &parameters)
+            }
         } catch {
             report = lost(error)
         }
@@ -113,9 +117,7 @@ struct BatchTransaction {
         // Nothing was looked at before COMMIT, because nothing could be amiss; if it was, be
         // honest.
         if !looksFirst && findFailure() != nil { return BatchReport(.unknown) }
-        var report = BatchReport(.committed)
-        report.results = results
-        return report
+        return committed
     }
 
     // MARK: Sending
@@ -245,6 +247,12 @@ struct BatchTransaction {
 
     // MARK: Judging
 
+    var committed: BatchReport {
+        var report = BatchReport(.committed)
+        report.results = results
+        return report
+    }
+
     /// A record whose row did not come about, where that must not be committed.
     private func findFailure() -> BatchReport? {
         for (position, result) in results.enumerated() where result.effect == .notFound {
@@ -276,7 +284,7 @@ struct BatchTransaction {
             column: column.name)
     }
 
-    private func classified(_ trouble: Trouble, _ cache: inout StatementCache) -> BatchReport {
+    func classified(_ trouble: Trouble, _ cache: inout StatementCache) -> BatchReport {
         let outcome: BatchOutcome
         switch ErrorClass(trouble.error) {
         case .record:

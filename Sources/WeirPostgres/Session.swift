@@ -118,6 +118,32 @@ import WeirCore
         try exitPipeline()
     }
 
+    // MARK: COPY
+
+    /// Sends statements without parameters, outside a pipeline.
+    func sendQuery(_ sql: String) throws(Failure) {
+        guard unsafe PQsendQuery(connection, sql) == 1 else { throw .lost(errorText) }
+    }
+
+    /// Sends the next part of what a COPY FROM STDIN takes.
+    func sendCopyData(_ data: WireBuffer, by deadline: Timestamp) throws(Failure) {
+        while true {
+            let taken = unsafe PQputCopyData(connection, data.start, Int32(data.count))
+            if taken == 1 { return try flush(by: deadline) }
+            guard taken == 0 else { throw .lost(errorText) }
+            try flush(by: deadline)
+        }
+    }
+
+    func endCopy(by deadline: Timestamp) throws(Failure) {
+        while true {
+            let taken = unsafe PQputCopyEnd(connection, nil)
+            if taken == 1 { return try flush(by: deadline) }
+            guard taken == 0 else { throw .lost(errorText) }
+            try flush(by: deadline)
+        }
+    }
+
     // MARK: Pipeline
 
     func enterPipeline() throws(Failure) {
@@ -143,8 +169,8 @@ import WeirCore
 
     /// Sends a prepared statement with binary parameters; its rows come in text form.
     func sendExecute(_ name: String, _ parameters: [ArrayParameter]) throws(Failure) {
-        let pointers = unsafe parameters.map { unsafe UnsafePointer<CChar>?($0.start) }
-        let lengths = parameters.map { Int32($0.count) }
+        let pointers = unsafe parameters.map { unsafe UnsafePointer<CChar>?($0.bytes.start) }
+        let lengths = parameters.map { Int32($0.bytes.count) }
         let formats = Array(repeating: Int32(1), count: parameters.count)
         // The buffers outlive the call, which copies them into libpq's output buffer.
         let sent = withExtendedLifetime(parameters) {

@@ -19,6 +19,8 @@ struct StatementCache {
     private var orphans: [String] = []
     private var useCount: UInt64 = 0
     private var nameCount = 0
+    /// Versions of tables that the server takes no COPY for.
+    private var withoutCopy: Set<Int> = []
 
     /// The statement for `shape`, made if need be.
     mutating func entry(_ shape: WriteStatement.Shape, _ table: TableSchema) -> Entry {
@@ -54,8 +56,14 @@ struct StatementCache {
     /// The name of a statement that the server should forget.
     mutating func popOrphan() -> String? { orphans.popLast() }
 
+    func takesCopy(_ table: TableSchema) -> Bool { !withoutCopy.contains(table.version) }
+
+    /// Row-level security, say: docs/decisions/0005-unnest-and-copy.md.
+    mutating func giveUpCopy(_ table: TableSchema) { withoutCopy.insert(table.version) }
+
     /// The connection is another one: nothing is prepared on it.
     mutating func removeAll() {
+        withoutCopy = []
         entries = [:]
         orphans = []
     }

@@ -74,7 +74,10 @@ import WeirRecord
         ),
         ("tables: {orders: {id: {column: id, prefix: o, typ: uuid}}}", "tables.orders.id.typ: "),
         ("database: {lock_timeout: 11s}", "database.lock_timeout: 11s is longer than"),
-        ("queue: {max_records: 100}", "batch.max_records: 500 is more than queue.max_records"),
+        (
+            "queue: {max_records: 100}\nbatch: {max_records: 500}",
+            "batch.max_records: 500 is more than queue.max_records"
+        ),
         ("limits: {body_bytes: 1KiB}", "a record of 1MiB would not fit into limits.body_bytes"),
         ("queue: {max_bytes: 1KiB}", "a record of 1MiB could never enter a queue"),
     ])
@@ -249,7 +252,7 @@ import WeirRecord
         #expect(again.configuration == loaded.configuration)
         #expect(loaded.yaml.contains("  timeout: 7s  # WEIR_QUEUE_TIMEOUT\n"))
         #expect(loaded.yaml.contains("  level: debug  # weir.yaml:8\n"))
-        #expect(loaded.yaml.contains("  max_records: 500  # default\n"))
+        #expect(loaded.yaml.contains("  max_records: 5000  # default\n"))
         #expect(
             loaded.json.contains(#""queue.timeout":{"value":"7s","source":"WEIR_QUEUE_TIMEOUT"}"#))
         #expect(
