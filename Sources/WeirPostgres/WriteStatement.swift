@@ -158,7 +158,7 @@ private struct StatementText {
         let columns = present.map(name).joined(separator: ", ")
         let values = present.map(value).joined(separator: ", ")
         return "INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM "
-            + source(ordinality: false)
+            + source(ordinality: false) + " WHERE \(definition.types(of: present))"
     }
 
     func insertIgnoring(row: String?) -> String {
@@ -169,7 +169,8 @@ private struct StatementText {
         let rowColumn = row.map { ", \($0) AS j" } ?? ""
         return "WITH u AS MATERIALIZED (SELECT * FROM \(source(ordinality: true))), i AS "
             + "(INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM u "
-            + "ON CONFLICT DO NOTHING RETURNING \(keys.joined(separator: ", "))\(rowColumn)) "
+            + "WHERE \(definition.types(of: present)) ON CONFLICT DO NOTHING "
+            + "RETURNING \(keys.joined(separator: ", "))\(rowColumn)) "
             + "SELECT u.ord\(row == nil ? "" : ", i.j") FROM i JOIN u ON "
             + same.joined(separator: " AND ")
     }
@@ -193,8 +194,11 @@ private struct StatementText {
             "NOT EXISTS (SELECT FROM \(table.sqlName) o WHERE \(same.joined(separator: " AND ")))"
     }
 
+    private var definition: DefinitionGuard { DefinitionGuard(table: table) }
+
     private var sameKey: String {
         table.primaryKey.map { "t.\(name($0)) = \(value($0))" }.joined(separator: " AND ")
+            + " AND " + definition.key
     }
 
     func patch(row: String?) -> String {
@@ -206,11 +210,13 @@ private struct StatementText {
         }
         let changes = changed.map { "\(name($0)) = \(value($0))" }
         return "UPDATE \(table.sqlName) AS t SET \(changes.joined(separator: ", ")) "
-            + "FROM \(source(ordinality: true)) WHERE \(sameKey)" + returning(columns)
+            + "FROM \(source(ordinality: true)) WHERE \(sameKey) "
+            + "AND \(definition.types(of: present))" + returning(columns)
     }
 
     var delete: String {
         "DELETE FROM \(table.sqlName) AS t USING \(source(ordinality: true)) WHERE \(sameKey)"
+            + " AND \(definition.types(of: table.primaryKey))"
     }
 
     func returning(_ columns: [String]) -> String {
