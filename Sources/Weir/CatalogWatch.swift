@@ -1,4 +1,4 @@
-import WeirCore
+package import WeirCore
 
 /// When the catalog is read, and who waits for that: once a second, after a fault of a table, and
 /// before a record is refused for something that the catalog says.
@@ -14,17 +14,25 @@ package struct CatalogWatch: Sendable {
     }
 
     /// Somebody who may not go on before the catalog has been looked at.
-    struct Waiter: Sendable {
-        let since: Timestamp
-        let deadline: Timestamp
+    package struct Waiter: Sendable {
+        package let since: Timestamp
+        package let deadline: Timestamp
         let resume: @Sendable (Failure?) -> Void
+
+        package init(
+            since: Timestamp, deadline: Timestamp, resume: @escaping @Sendable (Failure?) -> Void
+        ) {
+            self.since = since
+            self.deadline = deadline
+            self.resume = resume
+        }
     }
 
     /// Between looks that waiters ask for: a stream of bad records costs the database one small
     /// query in this time, and no more.
-    static let spacing = Nanoseconds.milliseconds(10)
+    package static let spacing = Nanoseconds.milliseconds(10)
     /// Each holds a request with its body.
-    static let waitersMax = 1_000
+    package static let waitersMax = 1_000
 
     private var wanted: Reading?
     private var begunAt: Timestamp?
@@ -32,19 +40,21 @@ package struct CatalogWatch: Sendable {
     private var hasFailed = false
     private(set) var waiters: [Waiter] = []
 
-    mutating func want(_ reading: Reading) {
+    package init() {}
+
+    package mutating func want(_ reading: Reading) {
         if wanted != .load { wanted = reading }
     }
 
     /// False when there are too many.
-    mutating func add(_ waiter: Waiter) -> Bool {
+    package mutating func add(_ waiter: Waiter) -> Bool {
         guard waiters.count < Self.waitersMax else { return false }
         waiters.append(waiter)
         return true
     }
 
     /// Once a second.
-    mutating func check(isMissingTable: Bool) {
+    package mutating func check(isMissingTable: Bool) {
         // The reading that is on its way will do.
         guard begunAt == nil else { return }
         want(hasFailed || isMissingTable ? .load : .look)
@@ -52,7 +62,7 @@ package struct CatalogWatch: Sendable {
     }
 
     /// What a writer should read now. It is taken to have begun.
-    mutating func begin(now: Timestamp) -> Reading? {
+    package mutating func begin(now: Timestamp) -> Reading? {
         guard isDue(now: now) else { return nil }
         defer { wanted = nil }
         begunAt = now
@@ -60,14 +70,14 @@ package struct CatalogWatch: Sendable {
         return wanted ?? .look
     }
 
-    func isDue(now: Timestamp) -> Bool {
+    package func isDue(now: Timestamp) -> Bool {
         guard begunAt == nil else { return false }
         return wanted != nil || (!waiters.isEmpty && notBefore <= now)
     }
 
     /// The catalog is known as it was when the reading began, or when one began that nobody asked
     /// for here. Returns who may go on.
-    mutating func succeeded() -> [Waiter] {
+    package mutating func succeeded() -> [Waiter] {
         guard let begun = begunAt else { return [] }
         begunAt = nil
         let (settled, rest) = waiters.split { $0.since <= begun }
@@ -76,7 +86,7 @@ package struct CatalogWatch: Sendable {
     }
 
     /// The next check asks again, not at once: the reason may last.
-    mutating func failed(now: Timestamp) {
+    package mutating func failed(now: Timestamp) {
         begunAt = nil
         wanted = nil
         hasFailed = true
@@ -84,7 +94,7 @@ package struct CatalogWatch: Sendable {
     }
 
     /// Those who have waited long enough.
-    mutating func expire(now: Timestamp) -> [Waiter] {
+    package mutating func expire(now: Timestamp) -> [Waiter] {
         guard waiters.contains(where: { $0.deadline <= now }) else { return [] }
         let (expired, rest) = waiters.split { $0.deadline <= now }
         waiters = rest
@@ -92,13 +102,13 @@ package struct CatalogWatch: Sendable {
     }
 
     /// Everybody: the catalog cannot be read any more.
-    mutating func giveUp() -> [Waiter] {
+    package mutating func giveUp() -> [Waiter] {
         defer { waiters = [] }
         return waiters
     }
 
     /// When something is due if nothing else happens.
-    var nextDeadline: Timestamp {
+    package var nextDeadline: Timestamp {
         guard !waiters.isEmpty else { return .distantFuture }
         let expiry = waiters.reduce(Timestamp.distantFuture) { min($0, $1.deadline) }
         return begunAt == nil ? min(expiry, notBefore) : expiry

@@ -99,7 +99,7 @@ final class ManyRecords {
                     "table \(schema.publicName) has no column \"\(name.prefix(80))\"",
                     sqlstate: "42703", column: name, table: schema.publicName)
             }
-            guard !csvColumns.contains(column) else {
+            guard !columns.contains(column) else {
                 throw Failure(
                     .invalidRequest, "the CSV header names column \"\(name.prefix(80))\" twice",
                     column: name, table: schema.publicName)

@@ -49,7 +49,8 @@ struct CatalogStamp {
                 let collation = row[4].flatMap(UInt32.init)
             else { continue }
             places[number, default: Place(key: row[5])].columns[name] = .init(
-                type: type, modifier: modifier, collation: collation)
+                type: type, modifier: modifier, collation: collation, isNotNull: row[6] == "t",
+                hasDefault: row[7] == "t")
         }
         return places
     }
@@ -130,7 +131,8 @@ struct CatalogStamp {
         """
         SELECT w.number, a.attname, a.atttypid, a.atttypmod, a.attcollation,
                (SELECT i.indkey::text FROM pg_catalog.pg_index i
-                WHERE i.indrelid = c.oid AND i.indisprimary)
+                WHERE i.indrelid = c.oid AND i.indisprimary),
+               a.attnotnull, a.atthasdef
         FROM \(wanted)
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         """

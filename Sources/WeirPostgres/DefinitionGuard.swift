@@ -15,14 +15,27 @@ struct DefinitionGuard {
 
     /// True while the columns have the types that values for them were encoded for.
     func types(of columns: [Int]) -> String {
-        guard let place = table.place, !columns.isEmpty else { return "true" }
-        let same = columns.map { column in
-            let mark = place.columns[column]
-            return "a.attname = \(quotedLiteral(table.columns[column].name)) "
-                + "AND a.atttypid = \(mark.type) AND a.atttypmod = \(mark.modifier) "
+        unchanged(columns) { mark in
+            "a.atttypid = \(mark.type) AND a.atttypmod = \(mark.modifier) "
                 + "AND a.attcollation = \(mark.collation)"
         }
-        return condition(
+    }
+
+    /// True while a new row needs as much of these columns as it did: who left them out of an
+    /// upsert may be told so.
+    func needs(of columns: [Int]) -> String {
+        unchanged(columns) { "a.attnotnull = \($0.isNotNull) AND a.atthasdef = \($0.hasDefault)" }
+    }
+
+    private func unchanged(
+        _ columns: [Int], _ condition: (CatalogPlace.Column) -> String
+    ) -> String {
+        guard let place = table.place, !columns.isEmpty else { return "true" }
+        let same = columns.map { column in
+            "a.attname = \(quotedLiteral(table.columns[column].name)) AND "
+                + condition(place.columns[column])
+        }
+        return self.condition(
             "(SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = \(relation) "
                 + "AND (\(same.joined(separator: " OR ")))) = \(columns.count)")
     }

@@ -99,7 +99,8 @@ struct WriteStatement {
             // it looked for the row: so one that is there is updated, and nothing else can be done.
             returns = .ordinals
             leadingColumnCount = 1
-            sql = text.patch(row: row)
+            sql = text.patch(
+                row: row, lacking: table.requiredColumns.filter { !shape.columns.contains($0) })
             isSingleRow = table.isKeySpeltFreely
         case .upsert:
             returns = .wasInserted
@@ -201,7 +202,9 @@ private struct StatementText {
             + " AND " + definition.key
     }
 
-    func patch(row: String?) -> String {
+    /// - Parameter lacking: columns without which no row can be inserted instead.
+    func patch(row: String?, lacking: [Int] = []) -> String {
+        let sameKey = lacking.isEmpty ? sameKey : "\(sameKey) AND \(definition.needs(of: lacking))"
         let changed = present.filter { !table.primaryKey.contains($0) }
         let columns = ["u.ord"] + [row].compactMap { $0 }
         guard !changed.isEmpty else {

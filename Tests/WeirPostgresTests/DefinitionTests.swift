@@ -13,6 +13,8 @@ extension PostgresTests {
             var columns: String
             var change: String
             var row: Row
+            /// The values of the row that is there.
+            var there = "1"
             var testDescription: String { change }
         }
 
@@ -49,6 +51,13 @@ extension PostgresTests {
                 columns: "v int DEFAULT 0",
                 change: "DROP CONSTRAINT items_pkey, ADD PRIMARY KEY (id, v)",
                 row: .delete("items", #"{"id":1}"#)),
+            // The row is not there, and could be inserted now.
+            Case(
+                columns: "v int NOT NULL, w int", change: "ALTER v SET DEFAULT 7",
+                row: .upsert("items", #"{"id":2,"w":1}"#), there: "1, 1"),
+            Case(
+                columns: "v int NOT NULL, w int", change: "ALTER v DROP NOT NULL",
+                row: .upsert("items", #"{"id":2,"w":1}"#), there: "1, 1"),
         ]
 
         @Test(arguments: cases, [true, false])
@@ -57,11 +66,13 @@ extension PostgresTests {
                 "CREATE TABLE items (id int PRIMARY KEY, \(value.columns))")
             if isPrepared {
                 // The statement is known to the server when the table changes.
-                #expect(try await scene.write(value.row).outcome == .committed)
+                let first = try await scene.write(value.row)
+                #expect(first.outcome == .committed)
                 try await scene.execute("TRUNCATE items")
             }
             try await scene.execute(
-                "INSERT INTO items VALUES (1); ALTER TABLE items \(value.change)")
+                "INSERT INTO items VALUES (\(value.there))")
+            try await scene.execute("ALTER TABLE items \(value.change)")
             if value.change.contains("PRIMARY KEY") {
                 try await scene.execute("INSERT INTO items VALUES (1, 1)")
             }
