@@ -10,6 +10,8 @@ package protocol BatchWriter: Actor {
     func write(_ batch: WriteBatch) -> BatchReport
     /// Whether the idle connection still stands.
     func isAlive() -> Bool
+    /// Whether the database may hold other definitions of the exposed tables than `known`.
+    func mayDiffer(from known: Catalog) throws(ConnectFailure) -> Bool
     /// Reads the definitions of the exposed tables.
     func loadCatalog() throws(ConnectFailure) -> Catalog
     func disconnect()
@@ -24,7 +26,7 @@ package struct ConnectFailure: Error, Equatable, Sendable {
 /// What a parked writer is woken for.
 package enum WriterTask: Sendable {
     case write(WriteBatch)
-    case loadCatalog
+    case readCatalog(CatalogWatch.Reading)
     /// See whether the connection is still there.
     case check
     case stop
@@ -63,9 +65,14 @@ extension BatchWriter {
                 let report = write(batch)
                 coordinator.finished(id, batch, report)
                 if !report.isConnected { return }
-            case .loadCatalog:
+            case .readCatalog(let reading):
                 do {
-                    coordinator.catalogLoaded(try loadCatalog())
+                    let known = reading == .look ? coordinator.catalogStore.catalog : nil
+                    if let known, try !mayDiffer(from: known) {
+                        coordinator.catalogConfirmed()
+                    } else {
+                        coordinator.catalogLoaded(try loadCatalog())
+                    }
                 } catch {
                     coordinator.catalogFailed(error)
                     if isLost(id, coordinator) { return }

@@ -11,10 +11,13 @@ package struct Catalog: Sendable {
     }
 
     package let tables: [Table]
+    /// By number: changes with anything that the catalog says of the table. `nil`: nobody asked.
+    package let stamps: [String?]
     private let numbers: [String: Int]
 
-    package init(_ tables: [Table]) {
+    package init(_ tables: [Table], stamps: [String?] = []) {
         self.tables = tables
+        self.stamps = stamps
         var numbers: [String: Int] = [:]
         for (number, table) in tables.enumerated() {
             switch table {
@@ -31,6 +34,8 @@ package struct Catalog: Sendable {
     package func find(_ name: String) -> Table? {
         numbers[name].map { tables[$0] }
     }
+
+    func stamp(_ number: Int) -> String? { number < stamps.count ? stamps[number] : nil }
 
     /// What callers call the table with this number.
     package func publicName(_ number: Int) -> String {

@@ -3,7 +3,7 @@ import Synchronization
 package import WeirCore
 import WeirRecord
 
-// Starting, stopping, and what the catalog brings.
+// Starting and stopping.
 extension Coordinator {
     package var isStopping: Bool { state.withLock { $0.isStopping } }
 
@@ -84,66 +84,6 @@ extension Coordinator {
             logger.warning(
                 "cannot connect to the database; trying again",
                 metadata: ["reason": "\(failure.reason)"])
-        }
-    }
-
-    /// Has a writer read the catalog as soon as one is free: what the operator says of a table has
-    /// changed.
-    package func refreshCatalog() {
-        act(time.now) { state, _ in
-            state.wantsCatalog = true
-            return .none
-        }
-    }
-
-    package func catalogLoaded(_ catalog: Catalog) {
-        let known = catalogStore.catalog
-        let changed = catalogStore.replace(with: catalog)
-        let now = time.now
-        act(now) { state, _ in
-            state.wantsCatalog = false
-            state.isLoadingCatalog = false
-            var effects = Effects.none
-            for number in changed {
-                effects.append(state.machine.resume(TableID(number), now: now))
-            }
-            return effects
-        }
-        for number in changed {
-            let before = known.flatMap { number < $0.tables.count ? $0.tables[number] : nil }
-            report(catalog.tables[number], before: before)
-        }
-    }
-
-    private func report(_ table: Catalog.Table, before known: Catalog.Table?) {
-        switch table {
-        case .found(let schema):
-            let isNew = if case .found? = known { false } else { true }
-            logger.info(
-                isNew ? "table exposed" : "table definition changed",
-                metadata: [
-                    "table": "\(schema.publicName)", "columns": "\(schema.columns.count)",
-                ])
-        case .missing(let name, let reason):
-            // Looked for once a second: one line for each new reason.
-            if case .missing(_, reason)? = known { return }
-            if let reason {
-                logger.error(
-                    "table cannot be written as it is configured",
-                    metadata: ["table": "\(name)", "reason": "\(reason)"])
-            } else if known == nil {
-                logger.warning("table is not in the database", metadata: ["table": "\(name)"])
-            }
-        }
-    }
-
-    func catalogFailed(_ failure: ConnectFailure) {
-        logger.warning("cannot read the catalog", metadata: ["reason": "\(failure.reason)"])
-        // Asked for again with the next check, not at once: the reason may last.
-        state.withLock { state in
-            state.isLoadingCatalog = false
-            state.wantsCatalog = false
-            state.isCatalogOverdue = true
         }
     }
 

@@ -37,7 +37,7 @@ extension Coordinator.State {
         _ pack: Pack, _ first: Coordinator.Submission, now: Timestamp
     ) -> Failure? {
         let entry = Entry(
-            table: TableID(first.record.table.number), orderHash: nil, byteCount: pack.byteCount,
+            table: first.record.table.id, orderHash: nil, byteCount: pack.byteCount,
             deadline: first.deadline)
         let admission = machine.admit(
             pack: entry, recordCount: pack.records.count, orderHashes: pack.orderHashes, now: now)
@@ -91,7 +91,7 @@ extension Coordinator.State {
                 identity: .init(high: hash.high, low: hash.low), fingerprint: record.fingerprint)
         }
         return Entry(
-            table: TableID(record.table.number), orderHash: record.orderHash,
+            table: record.table.id, orderHash: record.orderHash,
             byteCount: record.byteCount,
             deadline: submission.deadline, message: message, isExclusive: record.options.isDryRun)
     }
@@ -126,21 +126,19 @@ extension Coordinator.State {
 
     // MARK: Writers
 
-    mutating func takeTask(_ writer: WriterID) -> WriterTask? {
+    mutating func takeTask(_ writer: WriterID, now: Timestamp) -> WriterTask? {
         if let task = tasks[writer.number] {
             tasks[writer.number] = nil
             return task
         }
+        // Before the batch that may have been handed over meanwhile: where every writer always has
+        // one, nobody would ever read the catalog.
+        if !isStopping, let reading = catalogWatch.begin(now: now) { return .readCatalog(reading) }
         if let batch = pending[writer.number] {
             pending[writer.number] = nil
             return .write(batch)
         }
-        if isStopping { return .stop }
-        if wantsCatalog && !isLoadingCatalog {
-            isLoadingCatalog = true
-            return .loadCatalog
-        }
-        return nil
+        return isStopping ? .stop : nil
     }
 
     /// Gives `task` to a writer that waits for one; false when it is doing something.
@@ -154,14 +152,12 @@ extension Coordinator.State {
         return true
     }
 
-    /// Once a second: are the idle connections still there, and has a missing table appeared?
+    /// Once a second: are the idle connections still there, and is the catalog what it was?
     mutating func check(
         now: Timestamp, _ catalog: Catalog?, _ actions: inout Coordinator.Actions
     ) {
         nextCheck = now + Coordinator.checkInterval
-        if let catalog, !catalog.missing.isEmpty { wantsCatalog = true }
-        if isCatalogOverdue { wantsCatalog = true }
-        isCatalogOverdue = false
+        catalogWatch.check(isMissingTable: catalog.map { !$0.missing.isEmpty } ?? false)
         for writer in isParked.indices { _ = wake(writer, .check, &actions) }
     }
 
@@ -183,27 +179,20 @@ extension Coordinator.State {
             if case .drained = transition { isDrained = true }
         }
         if !effects.pausedTables.isEmpty {
-            wantsCatalog = true
+            catalogWatch.want(.load)
             actions.pausedTables += effects.pausedTables
         }
         if isDrained {
             actions.drained += drainWaiters
             drainWaiters = []
         }
-        askForCatalog(&actions)
+        tendCatalog(now: now, &actions)
         arm(now: now, &actions)
     }
 
-    private mutating func askForCatalog(_ actions: inout Coordinator.Actions) {
-        guard wantsCatalog && !isLoadingCatalog else { return }
-        for writer in isParked.indices where wake(writer, .loadCatalog, &actions) {
-            isLoadingCatalog = true
-            return
-        }
-    }
-
     private mutating func arm(now: Timestamp, _ actions: inout Coordinator.Actions) {
-        let due = min(machine.nextDeadline(now: now) ?? .distantFuture, nextCheck)
+        let due = min(
+            machine.nextDeadline(now: now) ?? .distantFuture, nextCheck, catalogWatch.nextDeadline)
         // A timer that is set for earlier fires in vain and is set again; that is cheaper than
         // moving it.
         guard due < armed else { return }

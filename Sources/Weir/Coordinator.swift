@@ -56,10 +56,7 @@ package final class Coordinator: Sendable {
         var groupSerial = 0
         var armed = Timestamp.distantFuture
         var nextCheck = Timestamp.zero
-        var wantsCatalog = false
-        var isLoadingCatalog = false
-        /// The last attempt to read it failed: the next check asks again.
-        var isCatalogOverdue = false
+        var catalogWatch = CatalogWatch()
         var drainWaiters: [CheckedContinuation<Void, Never>] = []
         var startWaiters: [CheckedContinuation<Void, Never>] = []
         /// The first attempt to reach the database is over, whatever came of it.
@@ -82,7 +79,7 @@ package final class Coordinator: Sendable {
     /// One for each writer, to wait for its next task.
     private let wakeUps: [DispatchSemaphore]
     private let timer = Mutex<(any DeadlineTimer)?>(nil)
-    /// How often idle connections are looked at and missing tables looked for.
+    /// How often idle connections and the catalog are looked at.
     static let checkInterval = Nanoseconds.seconds(1)
 
     package init(
@@ -183,7 +180,7 @@ package final class Coordinator: Sendable {
     func nextTask(for writer: WriterID) -> WriterTask {
         while true {
             let task = state.withLock { state in
-                let task = state.takeTask(writer)
+                let task = state.takeTask(writer, now: time.now)
                 state.isParked[writer.number] = task == nil
                 return task
             }
@@ -196,7 +193,7 @@ package final class Coordinator: Sendable {
     func writerReady(_ writer: WriterID) {
         let now = time.now
         act(now) { state, _ in
-            if catalogStore.catalog == nil { state.wantsCatalog = true }
+            if catalogStore.catalog == nil { state.catalogWatch.want(.load) }
             state.lastFailure = nil
             return state.machine.writerReady(writer, now: now)
         }
@@ -252,6 +249,8 @@ package final class Coordinator: Sendable {
         var wakes: [Int] = []
         var drained: [CheckedContinuation<Void, Never>] = []
         var pausedTables: [TableID] = []
+        /// Who waited for the catalog, and what they are told.
+        var confirmed: [(waiter: CatalogWatch.Waiter, failure: Failure?)] = []
         var alarm: Timestamp?
     }
 
@@ -266,10 +265,14 @@ package final class Coordinator: Sendable {
         deliver(actions.answers)
         for waiter in actions.drained { waiter.resume() }
         if let alarm = actions.alarm { timer.withLock { $0?.schedule(at: alarm) } }
+        for (waiter, failure) in actions.confirmed { waiter.resume(failure) }
         for table in actions.pausedTables {
-            let name = catalogStore.catalog?.publicName(table.number) ?? "?"
+            // A definition that is no longer in force is refused without a word.
+            let paused = catalogStore.catalog?.found.first { $0.id == table }
+            guard let paused else { continue }
             logger.warning(
-                "table paused: it cannot be written at present", metadata: ["table": "\(name)"])
+                "table paused: it cannot be written at present",
+                metadata: ["table": "\(paused.publicName)"])
         }
     }
 

@@ -10,7 +10,8 @@ package struct Ticket: Hashable, Sendable {
     }
 }
 
-/// A table as the catalog numbered it in this process.
+/// A table, or one of the definitions that it has had in this process: the core compares no more
+/// than numbers, and what it says of one it says of no other.
 package struct TableID: Hashable, Sendable {
     package let number: Int
     package init(_ number: Int) { self.number = number }

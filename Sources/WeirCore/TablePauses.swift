@@ -13,6 +13,8 @@ struct TablePauses: Sendable {
     /// sent before it, and says nothing new.
     mutating func fault(_ table: TableID, now: Timestamp) {
         guard remaining(table, now: now) == nil else { return }
+        // Of definitions that nobody writes any more.
+        pauses = pauses.filter { $0.value.until + spellMax > now || $0.key == table }
         let spell = (pauses[table]?.spell ?? 0) + 1
         let length = min(spellMin.count << min(spell - 1, 10), spellMax.count)
         pauses[table] = Pause(until: now + Nanoseconds(length), spell: spell)

@@ -9,6 +9,12 @@ extension ConnectionHandler {
     func handle(_ head: HTTPRequestHead, _ fields: RequestHead, _ body: ByteBuffer) {
         let exchange = open(fields)
         if let defect = fields.defect { return refuse(exchange, Failure(defect)) }
+        perform(exchange, head, fields, body)
+    }
+
+    private func perform(
+        _ exchange: Exchange, _ head: HTTPRequestHead, _ fields: RequestHead, _ body: ByteBuffer
+    ) {
         do {
             switch try Route(fields.isHeadRequest ? .GET : head.method, head.uri) {
             case .insert(let table):
@@ -25,13 +31,46 @@ extension ConnectionHandler {
                 answer(exchange, OpenAPI.document(version: plane.configuration.version))
             }
         } catch let failure as Failure {
-            refuse(exchange, failure)
+            refuse(exchange, failure, unlessChanged: (head, fields, body))
         } catch let defect as Defect {
-            refuse(exchange, Failure(defect))
+            refuse(exchange, Failure(defect), unlessChanged: (head, fields, body))
         } catch let routing as RouteFailure {
             refuse(exchange, routing)
         } catch {
             preconditionFailure("only these are thrown here: \(error)")
+        }
+    }
+
+    /// Refuses the request, unless the table has changed meanwhile so that it is right now.
+    private func refuse(
+        _ exchange: Exchange, _ failure: Failure,
+        unlessChanged request: (HTTPRequestHead, RequestHead, ByteBuffer)
+    ) {
+        guard failure.code.dependsOnDefinition, !exchange.isCatalogConfirmed else {
+            return refuse(exchange, failure)
+        }
+        confirmCatalog(for: exchange, timeout: request.1.timeout) { connection, trouble in
+            if let trouble { return connection.refuse(exchange, trouble) }
+            connection.perform(exchange, request.0, request.1, request.2)
+        }
+    }
+
+    /// Goes on with `body` on this event loop once the catalog has been looked at, if somebody
+    /// still waits for the exchange's answer.
+    func confirmCatalog(
+        for exchange: Exchange, timeout: Nanoseconds?,
+        _ body: @escaping (ConnectionHandler, Failure?) -> Void
+    ) {
+        guard let eventLoop else { return }
+        exchange.isCatalogConfirmed = true
+        let this = NIOLoopBound((self, exchange, body), eventLoop: eventLoop)
+        plane.coordinator.confirmCatalog(by: plane.deadline(timeout)) { trouble in
+            eventLoop.execute {
+                let (connection, exchange, body) = this.value
+                guard connection.exchanges.contains(where: { $0 === exchange }) else { return }
+                body(connection, trouble)
+                connection.flush()
+            }
         }
     }
 

@@ -24,6 +24,8 @@ final class Exchange {
     let omitsBody: Bool
     let mintedID: UUID7
     var state: State?
+    /// The catalog has been looked at since the request came: what it says may be held against it.
+    var isCatalogConfirmed = false
 
     init(number: Int, head: RequestHead, mintedID: UUID7) {
         self.number = number

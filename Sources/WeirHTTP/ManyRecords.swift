@@ -18,7 +18,7 @@ final class ManyRecords {
     private static let sliceCount = 1000
 
     private let exchange: Exchange
-    private let target: Target
+    private var target: Target
     private let body: ByteBuffer
     private let plane: DataPlane
     private let waiter: ConnectionWaiter
@@ -34,6 +34,10 @@ final class ManyRecords {
     private var isInputTaken = false
     private var onTheirWay = 0
     private var isSlicePending = false
+    /// A record was wrong, and the catalog is being looked at before it is refused.
+    private var isConfirming = false
+    /// Why the catalog could not be looked at.
+    private var catalogTrouble: Failure?
     private var isAbandoned = false
     private var isFinished = false
 
@@ -61,11 +65,28 @@ final class ManyRecords {
         answer = ManyAnswer(
             count: source.count, isStreamed: fields.acceptsNDJSON,
             isMinimal: fields.preferences.isMinimal)
-        try resolveHeader()
+        csvColumns = try resolvedHeader(target)
     }
 
-    private func resolveHeader() throws {
-        guard source.format == .csv else { return }
+    /// Takes the tables' newest definitions for what comes next. Where this request cannot be read
+    /// by the newer one, it goes on with its own: its statements fail when that is out of date.
+    private func refreshDefinitions() {
+        switch target {
+        case .bulk:
+            tables = BulkLine.Tables(plane, exchange.preferences)
+        case .table(let schema, _):
+            guard let newer = try? plane.table(schema.publicName), newer !== schema,
+                let options = try? plane.options(.insert, exchange.preferences, newer),
+                let columns = try? resolvedHeader(.table(newer, options))
+            else { return }
+            target = .table(newer, options)
+            csvColumns = columns
+        }
+    }
+
+    private func resolvedHeader(_ target: Target) throws -> [Int] {
+        guard source.format == .csv else { return [] }
+        var columns: [Int] = []
         guard case .table(let schema, _) = target else {
             throw Failure(
                 .unsupportedMediaType,
@@ -78,13 +99,14 @@ final class ManyRecords {
                     "table \(schema.publicName) has no column \"\(name.prefix(80))\"",
                     sqlstate: "42703", column: name, table: schema.publicName)
             }
-            guard !csvColumns.contains(column) else {
+            guard !columns.contains(column) else {
                 throw Failure(
                     .invalidRequest, "the CSV header names column \"\(name.prefix(80))\" twice",
                     column: name, table: schema.publicName)
             }
-            csvColumns.append(column)
+            columns.append(column)
         }
+        return columns
     }
 
     // MARK: Going on
@@ -99,7 +121,8 @@ final class ManyRecords {
 
     /// Decodes and submits the next records, as far as the window is open.
     private func takeSlice(on connection: ConnectionHandler, eventLoop: any EventLoop) {
-        guard !isAbandoned, !isFinished else { return }
+        guard !isAbandoned, !isFinished, !isConfirming else { return }
+        refreshDefinitions()
         var submissions: [Coordinator.Submission] = []
         let room = plane.configuration.windowRecordsMax - onTheirWay
         let count = min(Self.sliceCount, room)
@@ -107,8 +130,20 @@ final class ManyRecords {
         submit(submissions, on: connection)
         if isInputTaken && groups.isEmpty {
             if onTheirWay == 0 { finish(on: connection) }
-        } else if onTheirWay < plane.configuration.windowRecordsMax && connection.mayWrite {
+        } else if !isConfirming, onTheirWay < plane.configuration.windowRecordsMax,
+            connection.mayWrite
+        {
             continueLater(on: connection, eventLoop: eventLoop)
+        }
+    }
+
+    private func confirmCatalog(on connection: ConnectionHandler) {
+        isConfirming = true
+        connection.confirmCatalog(for: exchange, timeout: timeout) { connection, trouble in
+            self.isConfirming = false
+            self.catalogTrouble = trouble
+            guard let eventLoop = connection.eventLoop else { return }
+            self.takeSlice(on: connection, eventLoop: eventLoop)
         }
     }
 
@@ -149,8 +184,9 @@ final class ManyRecords {
         let deadline = plane.deadline(timeout)
         submissions.reserveCapacity(count)
         var left = count
-        while left > 0 && !isInputTaken {
+        while left > 0 && !isInputTaken && !isConfirming {
             let index = nextIndex
+            let before = exchange.isCatalogConfirmed ? nil : source
             do {
                 guard let item = try source.next(input) else {
                     isInputTaken = true
@@ -167,11 +203,18 @@ final class ManyRecords {
                 } else {
                     submissions.append(submission)
                 }
-            } catch let failed as GroupMemberFailure {
-                groups.fail(failed.group, item: index)
-                answer.append(index, failed.failure, messageID: nil)
             } catch {
-                answer.append(index, Self.failure(error), messageID: nil)
+                let failed = error as? GroupMemberFailure
+                let failure = failed?.failure ?? Self.failure(error)
+                if let before, failure.code.dependsOnDefinition {
+                    // Read again when the catalog has been looked at.
+                    source = before
+                    nextIndex = index
+                    confirmCatalog(on: connection)
+                    break
+                }
+                if let failed { groups.fail(failed.group, item: index) }
+                answer.append(index, judged(failure), messageID: nil)
             }
         }
         if nextIndex == source.count { isInputTaken = true }
@@ -184,6 +227,11 @@ final class ManyRecords {
         case let defect as Defect: Failure(defect)
         default: preconditionFailure("decoding throws nothing else: \(error)")
         }
+    }
+
+    /// What the catalog says is held against a record only if it has been looked at.
+    private func judged(_ failure: Failure) -> Failure {
+        failure.code.dependsOnDefinition ? catalogTrouble ?? failure : failure
     }
 
     private func decode(

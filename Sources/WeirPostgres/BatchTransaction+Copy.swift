@@ -35,21 +35,26 @@ extension BatchTransaction {
             try sendRows(step, statement)
             try readResults(expecting: "COPY \(step.positions.count)")
         }
-        if let trouble {
-            do {
-                try session.query("ROLLBACK", by: deadline)
-            } catch {
-                throw .lost("ROLLBACK failed")
-            }
-            return failed(trouble, step, &cache)
+        if trouble == nil {
+            completedSteps += 1
+            isCommitSent = true
+            // COPY takes no such condition of its own. It has locked the table, so that the
+            // definition it met is the one that is looked at now. When it met another one it may
+            // have refused a row for that: the statement, which writes the pieces, has the last
+            // word.
+            let definition = DefinitionGuard(table: step.table)
+            try session.sendQuery(
+                "SELECT \(definition.types(of: statement.parameterColumns)); COMMIT")
+            try session.flush(by: deadline)
+            try readResults(expecting: "COMMIT")
         }
-        completedSteps += 1
-        isCommitSent = true
-        try session.sendQuery("COMMIT")
-        try session.flush(by: deadline)
-        try readResults(expecting: "COMMIT")
-        if let trouble { return classified(trouble, &cache) }
-        return committed
+        guard let trouble else { return committed }
+        do {
+            try session.query("ROLLBACK", by: deadline)
+        } catch {
+            throw .lost("ROLLBACK failed")
+        }
+        return failed(trouble, step, &cache)
     }
 
     /// What COPY cannot do for this table, the statement can: the batch comes again.

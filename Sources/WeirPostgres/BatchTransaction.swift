@@ -296,7 +296,7 @@ struct BatchTransaction {
         case .table:
             forgetStatements(&cache)
             let table = trouble.step.map { steps[$0].plan.table } ?? batch.records[0].table
-            outcome = .tableFault(TableID(table.number))
+            outcome = .tableFault(table.id)
         case .stop:
             outcome = .transient(.other)
         }

@@ -11,6 +11,10 @@ struct CatalogQuery {
         let columns: [[String?]]
         let references: [[String?]]
         var labels: [String: [String]] = [:]
+        // Both before the definitions: they may be older than these, and must not be newer.
+        let stamp = CatalogStamp(tables: tables)
+        let stamps = try stamp.read(on: session, by: deadline)
+        let places = try stamp.places(on: session, by: deadline)
         do {
             columns = try session.query(columnsSQL, by: deadline)
             references = try session.query(referencesSQL, by: deadline)
@@ -33,11 +37,13 @@ struct CatalogQuery {
             tables.enumerated().map { number, name in
                 guard let rows = byTable[number] else { return .missing(name: name.publicName) }
                 do throws(IDRuleMismatch) {
-                    return .found(try schema(number, name, rows, types, rank: ranks[number]))
+                    return .found(
+                        try schema(
+                            number, name, rows, types, rank: ranks[number], places[number]))
                 } catch {
                     return .missing(name: name.publicName, reason: error.reason)
                 }
-            })
+            }, stamps: stamps)
     }
 
     /// `(number, schema, name)` of each exposed table, as rows of a VALUES list.
@@ -127,7 +133,7 @@ struct CatalogQuery {
 
     private func schema(
         _ number: Int, _ name: TableName, _ rows: [[String?]], _ types: CatalogTypes,
-        rank: Int
+        rank: Int, _ place: CatalogStamp.Place?
     ) throws(IDRuleMismatch) -> TableSchema {
         var key: [(place: Int, column: Int)] = []
         var columns: [Column] = []
@@ -155,7 +161,7 @@ struct CatalogQuery {
             columns: columns, primaryKey: primaryKey,
             rank: rank,
             mayDropRows: rows[0][11] == "t", isPartitioned: rows[0][10] == "t",
-            policy: policy)
+            policy: policy, place: place?.inOrder(of: columns))
     }
 
     private func generation(

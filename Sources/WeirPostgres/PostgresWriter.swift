@@ -24,6 +24,8 @@ package actor PostgresWriter: BatchWriter {
     private var session: Session?
     private var cache = StatementCache()
     private var parameters: [ArrayParameter] = []
+    private var preparedLook: String?
+    private var lookCount = 0
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         unsafe executor.asUnownedSerialExecutor()
@@ -50,6 +52,7 @@ package actor PostgresWriter: BatchWriter {
     package func disconnect() {
         session = nil
         cache.removeAll()
+        preparedLook = nil
     }
 
     package func isAlive() -> Bool {
@@ -77,11 +80,42 @@ package actor PostgresWriter: BatchWriter {
         try ConnectionBudget.derive(configuration)
     }
 
+    package func mayDiffer(from known: Catalog) throws(ConnectFailure) -> Bool {
+        let stamp = CatalogStamp(tables: configuration.tables)
+        let known = known.stamps
+        let prepared = preparedLook
+        // A question that fails is prepared again, under a name of which nothing is known.
+        preparedLook = nil
+        if prepared == nil { lookCount += 1 }
+        let name = prepared ?? "weir_look_\(lookCount)"
+        let stamps = try ask { session, deadline throws(ConnectFailure) in
+            if prepared == nil { try stamp.prepare(name, on: session, by: deadline) }
+            return try stamp.read(on: session, by: deadline, prepared: name)
+        }
+        preparedLook = name
+        return stamps != known
+    }
+
     package func loadCatalog() throws(ConnectFailure) -> Catalog {
+        let query = CatalogQuery(
+            tables: configuration.tables, policies: configuration.policies.policies)
+        return try ask { session, deadline throws(ConnectFailure) in
+            try query.run(on: session, by: deadline)
+        }
+    }
+
+    /// Asks something of the catalog. A connection that fails to answer is not to be used again:
+    /// what it still has to say would be taken for the answer to something else.
+    private func ask<Answer>(
+        _ question: (Session, Timestamp) throws(ConnectFailure) -> Answer
+    ) throws(ConnectFailure) -> Answer {
         guard let session else { throw ConnectFailure("not connected") }
         let deadline = SystemTime().now + Nanoseconds(configuration.statementTimeout)
-        let policies = configuration.policies.policies
-        return try CatalogQuery(tables: configuration.tables, policies: policies)
-            .run(on: session, by: deadline)
+        do throws(ConnectFailure) {
+            return try question(session, deadline)
+        } catch {
+            if !session.isIdle { disconnect() }
+            throw error
+        }
     }
 }

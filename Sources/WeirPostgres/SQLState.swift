@@ -45,7 +45,9 @@ enum ErrorClass: Equatable {
         "55P03": .transient(.lockTimeout),
         "55006": .transient(.lockTimeout),
         "57014": .transient(.statementTimeout),
-        "26000": .transient(.other),
+        // Somebody made the session forget its statements, BEGIN and COMMIT among them: another
+        // connection prepares them all.
+        "26000": .transient(.connectionLost),
         "25006": .transient(.connectionLost),
         "25P03": .transient(.connectionLost),
     ]

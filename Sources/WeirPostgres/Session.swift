@@ -219,6 +219,9 @@ import WeirCore
     /// The session's end as libpq reports it, once it is over.
     var isBad: Bool { unsafe PQstatus(connection) == CONNECTION_BAD }
 
+    /// Whether nothing is asked of the server and no transaction is open.
+    var isIdle: Bool { unsafe PQtransactionStatus(connection) == PQTRANS_IDLE }
+
     /// Whether the server has said goodbye, or closed the socket, while nothing was asked of it.
     func isAlive() -> Bool {
         guard !isBad else { return false }

@@ -99,7 +99,8 @@ struct WriteStatement {
             // it looked for the row: so one that is there is updated, and nothing else can be done.
             returns = .ordinals
             leadingColumnCount = 1
-            sql = text.patch(row: row)
+            sql = text.patch(
+                row: row, lacking: table.requiredColumns.filter { !shape.columns.contains($0) })
             isSingleRow = table.isKeySpeltFreely
         case .upsert:
             returns = .wasInserted
@@ -158,7 +159,7 @@ private struct StatementText {
         let columns = present.map(name).joined(separator: ", ")
         let values = present.map(value).joined(separator: ", ")
         return "INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM "
-            + source(ordinality: false)
+            + source(ordinality: false) + " WHERE \(definition.types(of: present))"
     }
 
     func insertIgnoring(row: String?) -> String {
@@ -169,7 +170,8 @@ private struct StatementText {
         let rowColumn = row.map { ", \($0) AS j" } ?? ""
         return "WITH u AS MATERIALIZED (SELECT * FROM \(source(ordinality: true))), i AS "
             + "(INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM u "
-            + "ON CONFLICT DO NOTHING RETURNING \(keys.joined(separator: ", "))\(rowColumn)) "
+            + "WHERE \(definition.types(of: present)) ON CONFLICT DO NOTHING "
+            + "RETURNING \(keys.joined(separator: ", "))\(rowColumn)) "
             + "SELECT u.ord\(row == nil ? "" : ", i.j") FROM i JOIN u ON "
             + same.joined(separator: " AND ")
     }
@@ -193,11 +195,16 @@ private struct StatementText {
             "NOT EXISTS (SELECT FROM \(table.sqlName) o WHERE \(same.joined(separator: " AND ")))"
     }
 
+    private var definition: DefinitionGuard { DefinitionGuard(table: table) }
+
     private var sameKey: String {
         table.primaryKey.map { "t.\(name($0)) = \(value($0))" }.joined(separator: " AND ")
+            + " AND " + definition.key
     }
 
-    func patch(row: String?) -> String {
+    /// - Parameter lacking: columns without which no row can be inserted instead.
+    func patch(row: String?, lacking: [Int] = []) -> String {
+        let sameKey = lacking.isEmpty ? sameKey : "\(sameKey) AND \(definition.needs(of: lacking))"
         let changed = present.filter { !table.primaryKey.contains($0) }
         let columns = ["u.ord"] + [row].compactMap { $0 }
         guard !changed.isEmpty else {
@@ -206,11 +213,13 @@ private struct StatementText {
         }
         let changes = changed.map { "\(name($0)) = \(value($0))" }
         return "UPDATE \(table.sqlName) AS t SET \(changes.joined(separator: ", ")) "
-            + "FROM \(source(ordinality: true)) WHERE \(sameKey)" + returning(columns)
+            + "FROM \(source(ordinality: true)) WHERE \(sameKey) "
+            + "AND \(definition.types(of: present))" + returning(columns)
     }
 
     var delete: String {
         "DELETE FROM \(table.sqlName) AS t USING \(source(ordinality: true)) WHERE \(sameKey)"
+            + " AND \(definition.types(of: table.primaryKey))"
     }
 
     func returning(_ columns: [String]) -> String {

@@ -59,6 +59,14 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     /// Whether sending the same request again may succeed.
     package var isRetryable: Bool { status >= 503 }
 
+    /// Whether a newer definition of the table might have accepted the same record.
+    package var dependsOnDefinition: Bool {
+        switch self {
+        case .unknownColumn, .invalidValue, .notNullViolation, .missingKey: true
+        default: false
+        }
+    }
+
     package var title: String {
         switch self {
         case .invalidJSON: "The body is not valid JSON"

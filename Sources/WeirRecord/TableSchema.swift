@@ -67,6 +67,8 @@ package final class TableSchema: Sendable {
     package let mayDropRows: Bool
     package let isPartitioned: Bool
     package let policy: TablePolicy
+    /// What the catalog said when the definition was read; `nil` where nobody read one.
+    package let place: CatalogPlace?
     /// The column whose values the gateway mints; one of the key's.
     package let idColumn: Int?
     /// Columns that a new row has to have a value for. Empty where a trigger, a rule or a view may
@@ -87,7 +89,8 @@ package final class TableSchema: Sendable {
     package init(
         number: Int, version: Int = 0, schemaName: String = "public", name: String,
         columns: [Column], primaryKey: [Int], rank: Int = 0, mayDropRows: Bool = false,
-        isPartitioned: Bool = false, policy: TablePolicy = TablePolicy()
+        isPartitioned: Bool = false, policy: TablePolicy = TablePolicy(),
+        place: CatalogPlace? = nil
     ) {
         self.number = number
         self.version = version
@@ -99,6 +102,7 @@ package final class TableSchema: Sendable {
         self.mayDropRows = mayDropRows
         self.isPartitioned = isPartitioned
         self.policy = policy
+        self.place = place
         idColumn = columns.firstIndex { $0.declaredID != nil }
         let requiredColumns =
             mayDropRows ? [] : columns.indices.filter { columns[$0].isRequired }
@@ -213,6 +217,6 @@ extension TableSchema {
         schemaName == other.schemaName && name == other.name && columns == other.columns
             && primaryKey == other.primaryKey && rank == other.rank
             && mayDropRows == other.mayDropRows && isPartitioned == other.isPartitioned
-            && policy == other.policy
+            && policy == other.policy && place == other.place
     }
 }

@@ -10,6 +10,7 @@ package actor ScriptedWriter: BatchWriter {
         case connect
         case write(WriteBatch)
         case isAlive
+        case mayDiffer
         case loadCatalog
         /// None: the test was cancelled while it waited.
         case over
@@ -32,20 +33,26 @@ package actor ScriptedWriter: BatchWriter {
         case alive(Bool)
         /// To `loadCatalog`.
         case catalog(Catalog)
+        /// To `mayDiffer`.
+        case differs(Bool)
     }
 
     private let executor: BlockingExecutor
     private let answersChecks: Bool
+    private let answersLooks: Bool
     private nonisolated let script = Script()
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
     }
 
-    /// - Parameter answersChecks: says by itself that the connection stands, without a call.
-    package init(_ number: Int = 0, answersChecks: Bool = true) {
+    /// - Parameters:
+    ///   - answersChecks: says by itself that the connection stands, without a call.
+    ///   - answersLooks: says by itself that the catalog is as it was.
+    package init(_ number: Int = 0, answersChecks: Bool = true, answersLooks: Bool = true) {
         executor = BlockingExecutor(label: "scripted.\(number)")
         self.answersChecks = answersChecks
+        self.answersLooks = answersLooks
     }
 
     // MARK: The test's side
@@ -82,6 +89,15 @@ package actor ScriptedWriter: BatchWriter {
         if answersChecks { return true }
         if case .alive(let isAlive) = script.ask(.isAlive) { return isAlive }
         return false
+    }
+
+    package func mayDiffer(from known: Catalog) throws(ConnectFailure) -> Bool {
+        if answersLooks { return false }
+        switch script.ask(.mayDiffer) {
+        case .differs(let differs): return differs
+        case .failed(let reason): throw ConnectFailure(reason)
+        default: throw ConnectFailure("the script is over")
+        }
     }
 
     package func loadCatalog() throws(ConnectFailure) -> Catalog {

@@ -151,8 +151,22 @@ extension PostgresTests {
                 $0.user = "limited"
             }
             let report = try await scene.write(items(1...Self.count))
-            #expect(report.outcome == .tableFault(TableID(0)))
+            #expect(report.outcome == .tableFault(TableID(try scene.table("items").version)))
             #expect(report.error?.sqlstate == "42501")
+        }
+
+        /// What PostgreSQL would take for the new type, and would not mean the same.
+        @Test func rowsForAnotherDefinitionAreNotWritten() async throws {
+            let scene = try await Scene("CREATE TABLE items (id bigint PRIMARY KEY)")
+            try await scene.execute(
+                """
+                ALTER TABLE items ALTER id TYPE timestamptz
+                    USING timestamptz 'epoch' + id * interval '1 microsecond'
+                """)
+            let report = try await scene.write(items(1...Self.count))
+            #expect(report.outcome == .tableFault(TableID(try scene.table("items").version)))
+            #expect(report.isConnected)
+            #expect(try await scene.rows("SELECT count(*) FROM items") == [["0"]])
         }
 
         @Test func aConnectionThatIsLostHasWrittenNothing() async throws {

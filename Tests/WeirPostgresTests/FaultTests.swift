@@ -159,7 +159,7 @@ extension PostgresTests {
             #expect(try await scene.write(rows[0]).outcome == .committed)
             try await scene.execute(change)
             let report = try await scene.write(rows[1], .insert("first", #"{"id":2,"v":"b"}"#))
-            #expect(report.outcome == .tableFault(TableID(try scene.table("second").number)))
+            #expect(report.outcome == .tableFault(try scene.table("second").id))
             #expect(report.error?.code == .tablePaused)
             #expect(report.isConnected)
             // The other one goes on, over the same connection.
@@ -174,7 +174,7 @@ extension PostgresTests {
                 CREATE TABLE metrics_1 PARTITION OF metrics FOR VALUES IN (1)
                 """)
             let report = try await scene.write(.insert("metrics", #"{"day":2}"#))
-            #expect(report.outcome == .tableFault(TableID(0)))
+            #expect(report.outcome == .tableFault(scene.catalog.found[0].id))
             #expect(report.error?.sqlstate == "23514")
         }
 
@@ -183,7 +183,7 @@ extension PostgresTests {
             #expect(try await scene.write(.insert("items", #"{"id":1}"#)).outcome == .committed)
             try await scene.execute("DROP TABLE items")
             let report = try await scene.write(.insert("items", #"{"id":2}"#))
-            #expect(report.outcome == .tableFault(TableID(0)))
+            #expect(report.outcome == .tableFault(scene.catalog.found[0].id))
             try await scene.execute("CREATE TABLE items (id int PRIMARY KEY)")
             #expect(try await scene.write(.insert("items", #"{"id":2}"#)).outcome == .committed)
             try await scene.execute("DROP TABLE items; CREATE TABLE items (id int PRIMARY KEY)")
@@ -210,7 +210,7 @@ extension PostgresTests {
                 "CREATE TABLE items (id int); CREATE VIEW totals AS SELECT count(*) id FROM items"
             )
             let report = try await scene.write(.insert("totals", #"{"id":1}"#))
-            #expect(report.outcome == .tableFault(TableID(try scene.table("totals").number)))
+            #expect(report.outcome == .tableFault(try scene.table("totals").id))
         }
 
         @Test func anUpdatableViewIsWritten() async throws {

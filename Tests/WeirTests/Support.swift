@@ -15,7 +15,7 @@ let orders = TableSchema(
     ], primaryKey: [0])
 
 let customers = TableSchema(
-    number: 1, version: 1, name: "customers",
+    number: 1, version: 2, name: "customers",
     columns: [
         Column(name: "id", type: .int8, typeName: "bigint", isNullable: false, hasDefault: true)
     ], primaryKey: [0])
@@ -154,6 +154,7 @@ extension ScriptedWriter.Call {
         case .connect: "connect"
         case .write: "write"
         case .isAlive: "isAlive"
+        case .mayDiffer: "mayDiffer"
         case .loadCatalog: "loadCatalog"
         case .over: "over"
         }
