@@ -1,7 +1,7 @@
 # The front door: everything that people and CI do goes through these targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test check format lint benchmark simulate example clean
+.PHONY: help deps build run test check format lint benchmark simulate fuzz example clean
 
 # CI treats warnings as errors; so does `make check`.
 ifdef CI
@@ -29,13 +29,14 @@ check: export WEIR_STRICT = 1
 check: lint test ## What a change must pass: format, warnings as errors, tests
 
 format: ## Format the sources
-	swift format --in-place --recursive Package.swift Sources Tests benchmarks/peers/nio-echo
+	swift format --in-place --recursive Package.swift Sources Tests fuzz benchmarks/decode benchmarks/peers/nio-echo
 
 lint: ## Check the format of the sources and the shell scripts
-	swift format lint --strict --recursive Package.swift Sources Tests benchmarks/peers/nio-echo
+	swift format lint --strict --recursive Package.swift Sources Tests fuzz benchmarks/decode benchmarks/peers/nio-echo
 
 benchmark: build ## Measure every figure in docs/BENCHMARKS.md (about 10 minutes; Linux)
 	swift build -c release --product nio-echo
+	swift build -c release --product decode-times
 	python3 benchmarks/run.py $(ARGS)
 
 SEEDS ?= 20000
@@ -43,6 +44,13 @@ FIRST_SEED ?= 1
 simulate: ## Explore schedules of the core: make simulate SEEDS=100000 FIRST_SEED=1
 	WEIR_SIMULATION_SEEDS=$(SEEDS) WEIR_SIMULATION_FIRST_SEED=$(FIRST_SEED) \
 		swift test -c release -Xswiftc -enable-testing --filter SimulationTests
+
+SECONDS := 60
+fuzz: ## Look for inputs that are read wrongly, with libFuzzer: make fuzz SECONDS=600
+	WEIR_FUZZ=1 swift build -c release --product weir-fuzz
+	@mkdir -p .build/fuzz
+	.build/release/weir-fuzz -max_total_time=$(SECONDS) -max_len=1000 -timeout=5 -rss_limit_mb=512 \
+		-artifact_prefix=.build/fuzz- -print_final_stats=1 .build/fuzz fuzz/corpus
 
 example: build ## Load a real data set through the gateway and compare every field
 	python3 examples/package-index/run.py --weir .build/release/weir $(ARGS)

@@ -101,6 +101,13 @@ let package = Package(
         .executableTarget(
             name: "nio-echo", dependencies: [nioCore, nioPosix, nioHTTP1],
             path: "benchmarks/peers/nio-echo", swiftSettings: house),
+        .executableTarget(
+            name: "decode-times", dependencies: ["WeirRecord"], path: "benchmarks/decode",
+            swiftSettings: house),
+        .target(
+            name: "WeirFuzzing",
+            dependencies: ["WeirHTTP", "Weir", "WeirCore", "WeirRecord", logging],
+            path: "fuzz/checks", swiftSettings: house),
 
         .testTarget(
             name: "WeirCoreTests", dependencies: ["WeirCore", "WeirTesting"], swiftSettings: house),
@@ -137,7 +144,29 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "WeirCommandTests", dependencies: ["weir", "WeirPostgres"], swiftSettings: house),
+        .testTarget(
+            name: "WeirFuzzTests",
+            dependencies: ["WeirFuzzing", "WeirPostgres", "Weir", "WeirCore", "WeirRecord"],
+            swiftSettings: house),
         .testTarget(name: "TidyTests", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// `make fuzz` sets WEIR_FUZZ=1: libFuzzer calls the checks, and what they look at counts its branches.
+if Context.environment["WEIR_FUZZ"] == "1" {
+    let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer"])]
+    for target in package.targets
+    where ["WeirRecord", "WeirHTTP", "WeirFuzzing"].contains(target.name) {
+        target.swiftSettings = (target.swiftSettings ?? []) + instrumented
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "weir-fuzz", dependencies: ["WeirFuzzing"], path: "fuzz/driver",
+            swiftSettings: house + instrumented,
+            linkerSettings: [
+                .unsafeFlags(["-sanitize=fuzzer"]),
+                // Debian's gold stops at an internal error here.
+                .unsafeFlags(["-use-ld=lld"], .when(platforms: [.linux])),
+            ]))
+}

@@ -1,16 +1,16 @@
-import WeirRecord
+package import WeirRecord
 
 /// One line of `/v1/bulk`: `{"op":…,"table":…,"id":…,"group":…,"key":{…},"data":{…}}`.
 ///
 /// Where `op` and `table` come first, as everybody writes them, `key` and `data` are decoded on the
 /// way; else they are remembered and decoded at the end.
-struct BulkLine {
-    var record: Record
-    var group: String?
+package struct BulkLine {
+    package var record: Record
+    package var group: String?
 
     /// What callers may ask for, found by name; the last one found is kept, since most requests
     /// name one.
-    struct Tables {
+    package struct Tables {
         let plane: DataPlane
         /// What the request as a whole prefers.
         let preferences: Preferences
@@ -19,6 +19,11 @@ struct BulkLine {
         /// How the last line began, if its operation and its table came first: the lines of a
         /// request tend to begin alike, down to the byte.
         fileprivate var opening: (text: [UInt8], parts: Parts)?
+
+        /// For a request that prefers nothing.
+        package init(_ plane: DataPlane) {
+            self.init(plane, Preferences())
+        }
 
         init(_ plane: DataPlane, _ preferences: Preferences) {
             self.plane = plane
@@ -83,7 +88,7 @@ struct BulkLine {
     }
 
     /// - Parameter defaultID: the message ID where the line has none.
-    init(
+    package init(
         _ input: Span<UInt8>, _ range: Range<Int>, tables: inout Tables, defaultID: String?
     ) throws {
         var parts = Parts()

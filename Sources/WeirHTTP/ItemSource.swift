@@ -72,7 +72,7 @@ struct ItemSource {
         var count = 0
         if !cursor.take(UInt8(ascii: "]"), input) {
             repeat {
-                try cursor.skipValue(input)
+                try cursor.skipValue(input, depthMax: JSONCursor.memberDepthMax)
                 count += 1
             } while cursor.take(UInt8(ascii: ","), input)
             try cursor.expect(UInt8(ascii: "]"), input)
@@ -105,7 +105,7 @@ struct ItemSource {
             guard taken < count else { return nil }
             if taken > 0 { try cursor.expect(UInt8(ascii: ","), input) }
             taken += 1
-            return .json(try cursor.skipValue(input))
+            return .json(try cursor.skipValue(input, depthMax: JSONCursor.memberDepthMax))
         }
     }
 }

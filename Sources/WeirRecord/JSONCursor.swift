@@ -15,8 +15,13 @@ package struct JSONCursor: Sendable {
         end = range.upperBound
     }
 
-    /// Nesting past this is refused.
+    /// Nesting past this is refused: levels of one record, itself the first.
     package static let depthMax = 64
+    /// Levels of one value in a record.
+    static let valueDepthMax = depthMax - 1
+    /// Levels of a member of an array of records or of bulk lines: a record in an envelope. Who
+    /// takes the record counts its own.
+    package static let memberDepthMax = depthMax + 2
 
     /// A string token, its quotes left out.
     package struct StringToken: Sendable {
@@ -278,19 +283,24 @@ package struct JSONCursor: Sendable {
     // MARK: Whole values
 
     /// Passes over the value that comes next, of any kind, and checks it to the end.
+    ///
+    /// - Parameter depthMax: levels that the value may have; less where it stands within others.
     @discardableResult
-    package mutating func skipValue(_ input: Span<UInt8>) throws(Defect) -> Range<Int> {
+    package mutating func skipValue(
+        _ input: Span<UInt8>, depthMax: Int = Self.depthMax
+    ) throws(Defect) -> Range<Int> {
+        precondition(depthMax <= UInt128.bitWidth, "each level takes a bit")
         skipWhitespace(input)
         let start = position
         // One bit per open container: 1 for an object.
-        var kinds: UInt64 = 0
+        var kinds: UInt128 = 0
         var depth = 0
         while true {
             guard let byte = peek(input) else { throw failure("expected a value", input) }
             var isOpened = false
             switch byte {
             case UInt8(ascii: "{"), UInt8(ascii: "["):
-                guard depth < Self.depthMax else {
+                guard depth < depthMax else {
                     throw Defect(
                         .invalidJSON, "nested deeper than \(Self.depthMax) at byte \(position)")
                 }

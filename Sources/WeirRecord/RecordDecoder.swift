@@ -293,7 +293,7 @@ package struct RecordDecoder: Sendable {
             let encoding = ValueEncoding(column: table.columns[column])
             return try encoding.encode(&cursor, input, to: &bytes)
         default:
-            try cursor.skipValue(input)
+            try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)
         }
         try takeID(column, id, text.span, 0..<text.count)
     }

@@ -36,7 +36,7 @@ struct ValueEncoding {
                 let token = try cursor.number(input)
                 try encodeNumber(token, input, to: &bytes)
             default:
-                let range = try cursor.skipValue(input)
+                let range = try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)
                 // A boolean column has been dealt with; some types have a boolean text form.
                 guard case .other = column.type,
                     first == UInt8(ascii: "t") || first == UInt8(ascii: "f")
@@ -62,7 +62,7 @@ struct ValueEncoding {
         case UInt8(ascii: "t"): try cursor.literal("true", input)
         case UInt8(ascii: "f"): try cursor.literal("false", input)
         default:
-            try cursor.skipValue(input)
+            try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)
             throw mismatch
         }
         bytes.appendInt32(1)
@@ -72,7 +72,7 @@ struct ValueEncoding {
     private func encodeJSON(
         _ cursor: inout JSONCursor, _ input: Span<UInt8>, to bytes: inout [UInt8]
     ) throws(Defect) {
-        let range = try cursor.skipValue(input)
+        let range = try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)
         if case .jsonb = column.type {
             do throws(ValueFault) {
                 try JSONBForm.check(input, range)
@@ -231,7 +231,7 @@ struct ValueEncoding {
         do throws(Defect) {
             if case .json = column.type {
                 // The spaces round a document are kept with it.
-                try cursor.skipValue(input)
+                try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)
                 bytes.appendInt32(Int32(range.count))
                 bytes.append(input, range)
             } else {

@@ -3,7 +3,7 @@
 extension ColumnType {
     /// Appends as JSON the value whose binary form is `bytes[range]`. What has no JSON form of its
     /// own becomes a string, as it does where the database made the key.
-    func appendJSON(_ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {
+    package func appendJSON(_ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8]) {
         switch self {
         case .int2, .int4, .int8:
             json.append(decimal: Int(signedInteger(bytes, range)))
