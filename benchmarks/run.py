@@ -37,6 +37,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--weir", type=Path, default=RELEASE / "weir", metavar="PATH")
     parser.add_argument("--echo", type=Path, default=RELEASE / "nio-echo", metavar="PATH")
     parser.add_argument(
+        "--decode-times", type=Path, default=RELEASE / "decode-times", metavar="PATH"
+    )
+    parser.add_argument(
         "--echo-threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
         help="event loops of the echo (default: one per core, as a NIO server has)",
     )
@@ -57,6 +60,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
     return Options(
         weir=arguments.weir.resolve(),
         echo=arguments.echo.resolve(),
+        decode_times=arguments.decode_times.resolve(),
         echo_threads=arguments.echo_threads,
         connections=arguments.connections,
         weir_arguments=shlex.split(arguments.weir_arguments),
@@ -95,7 +99,8 @@ def write_files(
 ) -> None:
     if arguments.json:
         used = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
-        used["weir"], used["echo"] = options.weir.name, options.echo.name
+        for program in ("weir", "echo", "decode_times"):
+            used[program] = getattr(options, program).name
         report.write_json(arguments.json, facts, used | {"postgresql": SETTINGS}, figures)
     if arguments.markdown:
         report.write_markdown(arguments.markdown, facts, figures)

@@ -53,7 +53,10 @@ def write_copy_file(path: Path, requests: int) -> None:
             file.write(f"{id}\t{customer}\t{qty}\t{NOTE}\n")
 
 
-def send(service: Service, port: int, requests: list[bytes], postgres) -> Sample:
+def send(
+    service: Service, port: int, requests: list[bytes], postgres,
+    lines_per_request: int = LINES_PER_REQUEST,
+) -> Sample:
     """Deals the requests to the callers; the clock runs from the first byte to the last answer."""
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CALLERS)]
     failures: list[str] = []
@@ -75,7 +78,7 @@ def send(service: Service, port: int, requests: list[bytes], postgres) -> Sample
         open_socket.close()
     if failures:
         raise BenchmarkError(f"{service.name}: a bulk request failed: {failures[0]}")
-    rows = len(requests) * LINES_PER_REQUEST
+    rows = len(requests) * lines_per_request
     return Sample(
         count=rows, seconds=seconds,
         server_cpu_us=used / rows * 1e6, postgres_cpu_us=postgres_used / rows * 1e6,

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable
 
-from . import bulk, idle, loads, processes
+from . import bulk, decoding, idle, loads, processes
 from .loads import Ids, Sample
 from .processes import BenchmarkError, Service
 from .report import Figure, Side, shown
@@ -309,6 +309,17 @@ def counted(holder: subprocess.Popen, word: str) -> int:
     return int(line[1])
 
 
+# What a record means
+
+
+def decode(bench: Bench) -> list[Figure]:
+    return decoding.decoding(bench, insert_round)
+
+
+def shapes(bench: Bench) -> list[Figure]:
+    return decoding.shapes(bench, alternate, ratio_figure)
+
+
 ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "echo": against_echo,
     "go": against_go,
@@ -318,4 +329,6 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "hot": hot_edits,
     "lone": lone_caller,
     "memory": memory,
+    "decode": decode,
+    "shapes": shapes,
 }

@@ -23,6 +23,8 @@ GOPATH = Path("/usr/share/gocode")
 SCHEMA = """
 CREATE TABLE bench (id bigint PRIMARY KEY, customer_id int, qty int, note text);
 CREATE TABLE hot (id bigint PRIMARY KEY, qty int);
+CREATE TABLE shaped (id bigint PRIMARY KEY, c0 int, c1 int DEFAULT 1, c2 int,
+    c3 int NOT NULL DEFAULT 3, c4 int, c5 int);
 INSERT INTO hot SELECT id, 0 FROM generate_series(1, 100) AS id;
 """
 # A checkpoint is started by `prepare` before each round, and with these never inside one.
@@ -40,6 +42,7 @@ class Options:
 
     weir: Path
     echo: Path
+    decode_times: Path
     echo_threads: int
     connections: int | None
     weir_arguments: list[str]
@@ -138,11 +141,13 @@ class Bench:
         """The same start for each round: no records, no dead row versions, nothing to flush."""
         self.postgres.psql("TRUNCATE bench; VACUUM hot; CHECKPOINT;")
 
-    def check_stored(self, acknowledged: int, in_flight_max: int) -> None:
+    def check_stored(
+        self, acknowledged: int, in_flight_max: int, table: str = "bench"
+    ) -> None:
         """Every acknowledged record is in the table, and besides them only what was in flight."""
         # wrk leaves its last requests unanswered: they may still be committing.
         time.sleep(0.3)
-        stored = int(self.postgres.psql("SELECT count(*) FROM bench"))
+        stored = int(self.postgres.psql(f"SELECT count(*) FROM {table}"))
         if not acknowledged <= stored <= acknowledged + in_flight_max:
             raise BenchmarkError(
                 f"{acknowledged} records were acknowledged and {stored} are in the table"
@@ -180,7 +185,7 @@ class GatewayContext:
             )
         port, admin_port = processes.free_port(), processes.free_port()
         command = [str(options.weir), "serve", "--db", self._bench.postgres.conninfo]
-        command += ["--tables", "bench,hot", "--listen", f"127.0.0.1:{port}"]
+        command += ["--tables", "bench,hot,shaped", "--listen", f"127.0.0.1:{port}"]
         command += ["--admin", f"127.0.0.1:{admin_port}", *options.weir_arguments]
         if options.connections is not None:
             command += ["--connections", str(options.connections)]
