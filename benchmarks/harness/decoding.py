@@ -11,7 +11,7 @@ from .processes import BenchmarkError
 from .report import Figure, Side
 from .sides import Bench
 
-# As many as one batch holds, so that each batch has every shape.
+# As many as a batch may hold here, so that each batch has every shape.
 LINES_PER_REQUEST = 500
 SHAPES = 64
 OPTIONAL_COLUMNS = 6
@@ -91,7 +91,7 @@ def shaped_requests(port: int, count: int, shapes: int) -> list[bytes]:
 def shapes(bench: Bench, alternate, ratio_figure) -> list[Figure]:
     title = "rows/s of batches of 500 records in 64 shapes, against the same in one shape"
     requests = bulk.CALLERS * max(1, round(25 * bench.options.seconds))
-    with bench.gateway() as gateway:
+    with bench.gateway(f"WEIR_BATCH_MAX_RECORDS={LINES_PER_REQUEST}") as gateway:
         if gateway is None:
             return [Figure("shapes", title, ">=", 0.5, None, unit=" ×")]
         bodies = {n: shaped_requests(gateway.port, requests, n) for n in (1, SHAPES)}

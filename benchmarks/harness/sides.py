@@ -94,8 +94,9 @@ class Bench:
 
     # Servers
 
-    def gateway(self) -> "GatewayContext":
-        return GatewayContext(self)
+    def gateway(self, *settings: str) -> "GatewayContext":
+        """A Weir; `settings` are variables of its environment, as `NAME=value`."""
+        return GatewayContext(self, settings)
 
     def echo(self) -> tuple[Service, str]:
         """A bare NIO HTTP server that sends the request's body back."""
@@ -171,8 +172,9 @@ class Bench:
 class GatewayContext:
     """`with bench.gateway() as gateway:` is a Weir that is ready, or None with --peers-only."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Bench, settings: tuple[str, ...]):
         self._bench = bench
+        self._settings = settings
         self._service: Service | None = None
 
     def __enter__(self) -> Gateway | None:
@@ -184,7 +186,9 @@ class GatewayContext:
                 f"{options.weir.name} is not built: `swift build -c release`, or use --peers-only"
             )
         port, admin_port = processes.free_port(), processes.free_port()
-        command = [str(options.weir), "serve", "--db", self._bench.postgres.conninfo]
+        # `env` becomes the program that it is told to run: the process stays one.
+        command = ["env", *self._settings] if self._settings else []
+        command += [str(options.weir), "serve", "--db", self._bench.postgres.conninfo]
         command += ["--tables", "bench,hot,shaped", "--listen", f"127.0.0.1:{port}"]
         command += ["--admin", f"127.0.0.1:{admin_port}", *options.weir_arguments]
         if options.connections is not None:
