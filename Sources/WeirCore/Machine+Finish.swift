@@ -131,14 +131,16 @@ extension Machine {
         _ reason: TransientReason, _ run: inout BatchRun, now: Timestamp,
         into effects: inout Effects
     ) -> Next {
-        guard let delay = retryPolicy.delay(afterAttempt: run.attempt, using: &random) else {
-            if reason.yieldsToSmallerBatches { unpack(&run, into: &effects) }
-            let isDivisible = slots[run.current[0]].unitSize < run.current.count
-            if reason.yieldsToSmallerBatches && isDivisible {
+        let delay = retryPolicy.delay(afterAttempt: run.attempt, using: &random)
+        if retryPolicy.divides(afterAttempt: run.attempt, reason) {
+            unpack(&run, into: &effects)
+            if slots[run.current[0]].unitSize < run.current.count {
                 run.halve(at: middle(of: run.current))
                 effects.transitions.append(.halved(run.number, records: run.current.count))
                 return .attempt
             }
+        }
+        guard let delay else {
             for slot in run.current { settle(slot, .refused(.retriesExhausted), into: &effects) }
             return run.advance() ? .attempt : .settled
         }

@@ -23,9 +23,4 @@ package enum TransientReason: String, CaseIterable, Sendable {
     case connectionLost = "connection_lost"
     case resources
     case other
-
-    /// Whether a smaller batch may get through where the whole one keeps failing.
-    var yieldsToSmallerBatches: Bool {
-        self == .statementTimeout || self == .resources
-    }
 }

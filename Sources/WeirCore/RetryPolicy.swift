@@ -17,6 +17,19 @@ package struct RetryPolicy: Sendable {
         backoff = Backoff(min: configuration.delayMin, max: configuration.delayMax)
     }
 
+    /// Whether the batch is halved instead of being tried again whole: a smaller one may fit into
+    /// the timeout or the memory. One that ends its session time after time may hold a record that
+    /// does, whose mates need not go with it; a server that restarts ends each session once.
+    func divides(afterAttempt attempt: Int, _ reason: TransientReason) -> Bool {
+        switch reason {
+        case .statementTimeout, .resources: attempt >= attemptsMax
+        case .connectionLost: attempt >= min(Self.lostSessionsMax, attemptsMax)
+        default: false
+        }
+    }
+
+    private static let lostSessionsMax = 3
+
     /// The wait before attempt `attempt + 1`, or `nil` when `attempt` was the last one.
     package func delay(
         afterAttempt attempt: Int, using random: inout SplitMix64

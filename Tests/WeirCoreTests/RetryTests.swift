@@ -117,3 +117,30 @@ import WeirCore
         #expect(machine.writerReady(w0, now: at(4)) == .assigns(w0, b2, [t[1]]))
     }
 }
+
+@Suite struct LostSessionTests {
+    /// Loses the connection in the attempt, and has it again at once.
+    private func lose(_ machine: inout Machine) -> Effects {
+        machine.finished(w0, .transient(.connectionLost), isConnected: false, now: at(1))
+            + machine.writerReady(w0, now: at(1))
+    }
+
+    @Test func aBatchThatEndsItsSessionTimeAfterTimeIsHalved() {
+        var machine = Machine.testing(batch: 4, attempts: 8)
+        let tickets = [record(1), record(2)].compactMap { machine.admit($0, now: .zero).ticket }
+        #expect(machine.dispatch(now: .zero).assigned == [tickets])
+        #expect(lose(&machine).assigned == [tickets])
+        #expect(lose(&machine).assigned == [tickets])
+        #expect(lose(&machine).assigned == [[tickets[0]]])
+        #expect(machine.finished(w0, .committed, now: at(2)).assigned == [[tickets[1]]])
+    }
+
+    @Test func aRecordThatEndsItsSessionIsGivenUpAfterTheLastAttempt() {
+        var machine = Machine.testing(attempts: 4)
+        let ticket = machine.queue(record(1))
+        for _ in 0..<3 { #expect(lose(&machine).assigned == [[ticket]]) }
+        let last = machine.finished(
+            w0, .transient(.connectionLost), isConnected: false, now: at(1))
+        #expect(last == .refuses(ticket, as: .retriesExhausted))
+    }
+}

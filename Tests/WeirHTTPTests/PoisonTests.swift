@@ -82,6 +82,29 @@ import WeirPostgres
         }
     }
 
+    /// Its mates are found out of its batch, which costs a session for each halving.
+    @Test func theMatesOfARecordThatEndsItsSessionCommit() async throws {
+        let sql =
+            ordersSQL + """
+                CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    IF NEW.note = 'die' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+                    RETURN NEW; END $$;
+                CREATE TRIGGER die AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION die();
+                """
+        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: sql) {
+            gateway, database in
+            let lines = (0..<20).map {
+                #"{"op":"insert","table":"orders","data":{"note":"\#($0 == 13 ? "die" : "\($0)")"}}"#
+            }
+            let answer = try await gateway.client().request(
+                "POST", "/v1/bulk", lines.joined(separator: "\n"),
+                headers: ["Content-Type": "application/x-ndjson", "Weir-Timeout": "30s"])
+            #expect(answer.headers["weir-failed"] == "1", "\(answer.body.prefix(600))")
+            #expect(answer.body.contains(#"{"index":13,"status":503,"result":"failed""#))
+            #expect(try database.query("SELECT count(*) FROM orders") == [["19"]])
+        }
+    }
+
     /// Row security speaks of the table, not of a record: nobody is rejected, the table pauses.
     @Test func whatRowSecurityRefusesPausesItsTableAlone() async throws {
         let database = try Database()
