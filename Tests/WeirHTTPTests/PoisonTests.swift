@@ -55,16 +55,17 @@ import WeirPostgres
         }
     }
 
+    private static let deadlySQL =
+        ordersSQL + """
+            CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.note = 'die' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+                RETURN NEW; END $$;
+            CREATE TRIGGER die AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION die();
+            """
+
     /// A record whose statement ends its own session: it is tried again and again, and given up.
     @Test func aRecordThatKillsItsSessionIsGivenUpAndTheGatewayGoesOn() async throws {
-        let sql =
-            ordersSQL + """
-                CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                    IF NEW.note = 'die' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
-                    RETURN NEW; END $$;
-                CREATE TRIGGER die AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION die();
-                """
-        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: sql) {
+        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: Self.deadlySQL) {
             gateway, database in
             let answer = try await gateway.client().request(
                 "POST", "/v1/tables/orders/records", #"{"note":"die"}"#)
@@ -84,14 +85,7 @@ import WeirPostgres
 
     /// Its mates are found out of its batch, which costs a session for each halving.
     @Test func theMatesOfARecordThatEndsItsSessionCommit() async throws {
-        let sql =
-            ordersSQL + """
-                CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                    IF NEW.note = 'die' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
-                    RETURN NEW; END $$;
-                CREATE TRIGGER die AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION die();
-                """
-        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: sql) {
+        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: Self.deadlySQL) {
             gateway, database in
             let lines = (0..<20).map {
                 #"{"op":"insert","table":"orders","data":{"note":"\#($0 == 13 ? "die" : "\($0)")"}}"#
