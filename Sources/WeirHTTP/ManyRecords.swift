@@ -15,7 +15,7 @@ final class ManyRecords {
 
     /// Records that are decoded before the event loop gets its turn again: about half a
     /// millisecond.
-    private static let sliceCount = 1000
+    private static let sliceCount = 1_000
 
     private let exchange: Exchange
     private var target: Target
