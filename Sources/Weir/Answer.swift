@@ -74,8 +74,12 @@ package struct Answer: Sendable {
         case .failed(let failure): return .failed(failure)
         case .stored(let results, let receipt):
             let result = results[results.startIndex + offset]
-            guard result.effect == .notFound else { return .stored(result, receipt) }
-            return .failed(Failure(rowMissingFor: record))
+            switch result.effect {
+            case .notFound: return .failed(Failure(rowMissingFor: record))
+            case .messageIDReused:
+                return .failed(Failure(.messageIDReused, table: record.table.publicName))
+            default: return .stored(result, receipt)
+            }
         }
     }
 }

@@ -21,10 +21,13 @@ extension Coordinator.State {
     mutating func admit(
         _ submission: Coordinator.Submission, now: Timestamp
     ) -> Result<Ticket, Failure> {
-        let admission = machine.admit(entry(for: submission), now: now)
+        let entry = entry(for: submission)
+        let admission = machine.admit(entry, now: now)
         switch admission {
         case .queued(let ticket), .joined(let ticket, _):
-            keep(.one(told(submission, admission)), submission, ticket, now: now)
+            keep(
+                .one(told(submission, admission)), submission, ticket, message: entry.message,
+                now: now)
             return .success(ticket)
         case .refused(let refusal):
             let failure = Failure(refusal, table: submission.record.table.publicName)
@@ -55,14 +58,15 @@ extension Coordinator.State {
     private mutating func admit(
         group: ArraySlice<Coordinator.Submission>, now: Timestamp
     ) -> Failure? {
-        switch machine.admit(group: group.map { entry(for: $0) }, now: now) {
+        let entries = group.map { entry(for: $0) }
+        switch machine.admit(group: entries, now: now) {
         case .success(let admissions):
             groupSerial += 1
-            for (submission, admission) in zip(group, admissions) {
+            for ((submission, entry), admission) in zip(zip(group, entries), admissions) {
                 guard let ticket = admission.ticket else { continue }
                 keep(
                     .one(told(submission, admission)), submission, ticket,
-                    groupSerial: groupSerial, now: now)
+                    groupSerial: groupSerial, message: entry.message, now: now)
             }
             return nil
         case .failure(let refused):
@@ -85,7 +89,7 @@ extension Coordinator.State {
     private func entry(for submission: Coordinator.Submission) -> Entry {
         let record = submission.record
         var message: MessageKey?
-        if let id = record.messageID {
+        if !record.options.isDryRun, let id = record.messageID {
             let hash = MessageID.hash(id)
             message = MessageKey(
                 identity: .init(high: hash.high, low: hash.low), fingerprint: record.fingerprint)
@@ -98,12 +102,12 @@ extension Coordinator.State {
 
     private mutating func keep(
         _ cargo: Cargo, _ submission: Coordinator.Submission, _ ticket: Ticket,
-        groupSerial: Int = 0, now: Timestamp
+        groupSerial: Int = 0, message: MessageKey? = nil, now: Timestamp
     ) {
         keep(
             .init(
                 cargo: cargo, waiter: submission.waiter, index: submission.index, admittedAt: now,
-                groupSerial: groupSerial), ticket)
+                groupSerial: groupSerial, message: message), ticket)
     }
 
     private mutating func keep(_ item: Coordinator.Held, _ ticket: Ticket) {
@@ -204,6 +208,7 @@ extension Coordinator.State {
         var records: [Record] = []
         records.reserveCapacity(assignment.tickets.count)
         var groups: [Range<Int>] = []
+        var messages: [MessageKey?] = []
         var lastSerial = 0
         for ticket in assignment.tickets {
             guard let item = held[ticket.slot] else {
@@ -218,14 +223,20 @@ extension Coordinator.State {
                 }
             }
             lastSerial = item.groupSerial
+            if let message = item.message {
+                while messages.count < records.count { messages.append(nil) }
+                messages.append(message)
+            }
             switch item.cargo {
             case .one(let record): records.append(record)
             case .pack(let pack): records += pack.records
             }
         }
+        while !messages.isEmpty && messages.count < records.count { messages.append(nil) }
         return WriteBatch(
-            number: assignment.batch, attempt: assignment.attempt, records: records, groups: groups,
-            isIsolated: assignment.isIsolated)
+            id: ids.next(unixNanoseconds: time.unixNanoseconds), number: assignment.batch,
+            attempt: assignment.attempt, work: assignment.work, records: records, groups: groups,
+            isIsolated: assignment.isIsolated, messages: messages)
     }
 
     private mutating func resolve(

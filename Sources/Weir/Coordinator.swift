@@ -39,10 +39,14 @@ package final class Coordinator: Sendable {
         let admittedAt: Timestamp
         /// Tells apart groups; 0 is no group.
         var groupSerial = 0
+        /// Of a single record that carries one and is no dry run.
+        var message: MessageKey?
     }
 
     struct State {
         var machine: Machine
+        let ids: IDGenerator
+        let time: any TimeSource
         /// By the ticket's slot.
         var held: [Held?] = []
         /// Writers that wait for a task.
@@ -90,7 +94,8 @@ package final class Coordinator: Sendable {
         let writers = configuration.writersMax
         state = Mutex(
             State(
-                machine: Machine(configuration), isParked: Array(repeating: false, count: writers),
+                machine: Machine(configuration), ids: ids, time: time,
+                isParked: Array(repeating: false, count: writers),
                 tasks: Array(repeating: nil, count: writers),
                 pending: Array(repeating: nil, count: writers),
                 assignedAt: Array(repeating: .zero, count: writers), budget: writers))
@@ -212,10 +217,9 @@ package final class Coordinator: Sendable {
 
     func finished(_ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport) {
         let now = time.now
-        let id = ids.next(unixNanoseconds: time.unixNanoseconds)
         act(now) { state, actions in
             actions.receipt = BatchReceipt(
-                id: id, recordCount: batch.records.count,
+                id: batch.id, recordCount: batch.records.count,
                 assignedAt: state.assignedAt[writer.number],
                 finishedAt: now, databaseTime: report.databaseTime)
             actions.report = report

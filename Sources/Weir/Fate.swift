@@ -112,7 +112,8 @@ package struct Failure: Error, Equatable, Sendable {
                 table: table)
         case .messageIDReused:
             self.init(
-                .messageIDReused, "this message ID is in flight with another payload", table: table)
+                .messageIDReused, "this message ID was sent before with another payload",
+                table: table)
         case .groupTooLarge:
             self.init(
                 .invalidRequest, "a group has more members than a batch may hold", table: table)

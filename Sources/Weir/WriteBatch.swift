@@ -3,24 +3,52 @@ package import WeirRecord
 
 /// A batch as a writer gets it.
 package struct WriteBatch: Sendable {
+    /// Names this attempt, in answers (`bat_…`) and in the database.
+    package let id: UUID7
     package let number: BatchNumber
     package let attempt: Int
+    package let work: BatchWork
     /// In admission order.
     package let records: [Record]
     /// Members of each atomic group, as ranges of `records`.
     package let groups: [Range<Int>]
     /// One record per statement, so that a failure names its record.
     package let isIsolated: Bool
+    /// The message of each record that carries one, by position; empty when none does.
+    package let messages: [MessageKey?]
+    /// What is to be resolved.
+    package let unresolved: Unresolved?
+    /// Why the records become dead letters.
+    package let refusal: DatabaseError?
 
     package init(
-        number: BatchNumber, attempt: Int, records: [Record], groups: [Range<Int>] = [],
-        isIsolated: Bool = false
+        id: UUID7, number: BatchNumber, attempt: Int, work: BatchWork = .write, records: [Record],
+        groups: [Range<Int>] = [], isIsolated: Bool = false, messages: [MessageKey?] = [],
+        unresolved: Unresolved? = nil, refusal: DatabaseError? = nil
     ) {
+        self.id = id
         self.number = number
         self.attempt = attempt
+        self.work = work
         self.records = records
         self.groups = groups
         self.isIsolated = isIsolated
+        self.messages = messages
+        self.unresolved = unresolved
+        self.refusal = refusal
+    }
+}
+
+/// An attempt whose COMMIT was sent and not answered.
+package struct Unresolved: Sendable {
+    /// The attempt's.
+    package var id: UUID7
+    /// By position: what its records are told if it turns out to have committed.
+    package var results: [RowResult]
+
+    package init(id: UUID7, results: [RowResult]) {
+        self.id = id
+        self.results = results
     }
 }
 
@@ -35,6 +63,15 @@ package enum RowEffect: Int, CaseIterable, Sendable {
     case ignored
     /// No row has the record's key.
     case notFound
+    /// The message ID committed before; nothing was applied now.
+    case replayed
+    /// The message ID committed before with another payload; nothing was applied now.
+    case messageIDReused
+    /// The record can never be applied, and stands with the dead letters.
+    case deadLettered
+
+    /// Whether a caller may be told it; the others are told as failures.
+    package var isTold: Bool { self != .notFound && self != .messageIDReused }
 
     /// As it stands in an answer's `result`.
     package var name: String {
@@ -45,6 +82,9 @@ package enum RowEffect: Int, CaseIterable, Sendable {
         case .unchanged: "unchanged"
         case .ignored: "ignored"
         case .notFound: "not_found"
+        case .replayed: "replayed"
+        case .messageIDReused: "rejected"
+        case .deadLettered: "dead_lettered"
         }
     }
 }
@@ -56,11 +96,39 @@ package struct RowResult: Sendable {
     package var key: [UInt8]?
     /// The row after the write, as a JSON object, if the caller asked for it.
     package var row: [UInt8]?
+    /// For `replayed`: what the message was told when it committed.
+    package var first: FirstResult?
+    /// For `deadLettered`, and for a repetition of one: the dead letter's number.
+    package var deadLetter: Int64?
 
-    package init(_ effect: RowEffect, key: [UInt8]? = nil, row: [UInt8]? = nil) {
+    package init(
+        _ effect: RowEffect, key: [UInt8]? = nil, row: [UInt8]? = nil, first: FirstResult? = nil,
+        deadLetter: Int64? = nil
+    ) {
         self.effect = effect
         self.key = key
         self.row = row
+        self.first = first
+        self.deadLetter = deadLetter
+    }
+}
+
+/// What a message came to when it committed.
+package struct FirstResult: Sendable, Equatable {
+    package var effect: RowEffect
+    /// The attempt that committed it; its time stands in it.
+    package var batchID: UUID7
+    /// The key that the database made, as a JSON object.
+    package var key: [UInt8]?
+    package var deadLetter: Int64?
+
+    package init(
+        effect: RowEffect, batchID: UUID7, key: [UInt8]? = nil, deadLetter: Int64? = nil
+    ) {
+        self.effect = effect
+        self.batchID = batchID
+        self.key = key
+        self.deadLetter = deadLetter
     }
 }
 
@@ -94,6 +162,11 @@ package struct BatchReport: Sendable {
     /// By position, when the outcome is `committed`.
     package var results: [RowResult] = []
     package var error: DatabaseError?
+    /// With the outcome `unknown`: what is to be found out.
+    package var unresolved: Unresolved?
+    /// The position of the record that the error seems to speak of: a guess, to be tried alone
+    /// first, never to be judged by.
+    package var suspect: Int?
     /// Whether the writer can take another batch at once.
     package var isConnected = true
     package var statementCount = 0

@@ -23,7 +23,7 @@ struct MetricsText {
 
     private mutating func append(_ metrics: Metrics) {
         family("weir_records_total", "counter", "Records by what their callers were told.")
-        for effect in RowEffect.allCases where effect != .notFound {
+        for effect in RowEffect.allCases where effect.isTold {
             sample(
                 "weir_records_total", [("result", effect.name)], metrics.effects[effect.rawValue])
         }

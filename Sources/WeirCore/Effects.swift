@@ -29,17 +29,19 @@ package struct Assignment: Equatable, Sendable {
     package var batch: BatchNumber
     /// 1 for the first attempt.
     package var attempt: Int
+    package var work: BatchWork
     package var tickets: [Ticket]
     /// Write one record per statement, so that a failure names its record: the batch is one group.
     package var isIsolated: Bool
 
     package init(
-        writer: WriterID, batch: BatchNumber, attempt: Int = 1, tickets: [Ticket],
-        isIsolated: Bool = false
+        writer: WriterID, batch: BatchNumber, attempt: Int = 1, work: BatchWork = .write,
+        tickets: [Ticket], isIsolated: Bool = false
     ) {
         self.writer = writer
         self.batch = batch
         self.attempt = attempt
+        self.work = work
         self.tickets = tickets
         self.isIsolated = isIsolated
     }

@@ -14,6 +14,17 @@ package enum BatchOutcome: Equatable, Sendable {
     case unknown
 }
 
+/// What a writer is to do with the records of a batch.
+package enum BatchWork: Sendable {
+    case write
+    /// Find out whether the attempt before, whose COMMIT was not answered, committed, and make sure
+    /// that it cannot do so later if it has not. The outcome is `committed`, `transient` (certainly
+    /// not written) or `unknown` (not found out yet).
+    case resolve
+    /// The database refused these records: keep them, and what was said, with the dead letters.
+    case deadLetter
+}
+
 /// Why an attempt may be repeated. The raw value is the metric label.
 package enum TransientReason: String, CaseIterable, Sendable {
     case deadlock

@@ -46,6 +46,15 @@ package struct UUID7: Hashable, Sendable {
 
     var bits: UUIDBits { UUIDBits(high: high, low: low) }
 
+    /// One that was stored.
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// When it was minted.
+    package var unixMilliseconds: UInt64 { high >> 16 }
+
     init(tick: UInt64, random: UInt64) {
         high = (tick >> 12) << 16 | 0x7000 | (tick & 0xFFF)
         low = 0x8000_0000_0000_0000 | random >> 2

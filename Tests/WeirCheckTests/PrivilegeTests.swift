@@ -48,6 +48,7 @@ extension CheckTests {
                     write.data, for: table, write.options, key: write.key)
                 let report = await writer.write(
                     WriteBatch(
+                        id: IDGenerator().next(unixNanoseconds: 0),
                         number: BatchNumber(1), attempt: 1, records: [record], groups: [],
                         isIsolated: false))
                 guard report.outcome == .committed else {

@@ -126,13 +126,17 @@ extension PostgresTests {
 
         /// All in one batch; one to a statement when the server finds fault, to name the culprit.
         private func write(_ records: [Record], _ scene: Scene, _ texts: [String]) async throws {
-            let batch = WriteBatch(number: BatchNumber(1), attempt: 1, records: records)
+            let batch = WriteBatch(
+                id: IDGenerator().next(unixNanoseconds: 0), number: BatchNumber(1), attempt: 1,
+                records: records)
             let report = await scene.writer.write(batch)
             guard report.outcome != .committed else { return }
             var rest = records
             while !rest.isEmpty {
                 let report = await scene.writer.write(
-                    WriteBatch(number: BatchNumber(2), attempt: 1, records: rest, isIsolated: true))
+                    WriteBatch(
+                        id: IDGenerator().next(unixNanoseconds: 0), number: BatchNumber(2),
+                        attempt: 1, records: rest, isIsolated: true))
                 guard case .recordError(let culprit?) = report.outcome else {
                     guard report.outcome == .committed else {
                         throw ConnectFailure("\(report.outcome) \(report.error as Any)")

@@ -137,6 +137,7 @@ struct Scene: Sendable {
         }
         return await writer.write(
             WriteBatch(
+                id: IDGenerator().next(unixNanoseconds: 0),
                 number: BatchNumber(1), attempt: 1, records: records, groups: groups,
                 isIsolated: isIsolated))
     }
