@@ -74,11 +74,18 @@ package struct Answer: Sendable {
         case .failed(let failure): return .failed(failure)
         case .stored(let results, let receipt):
             let result = results[results.startIndex + offset]
+            let table = record.table.publicName
             switch result.effect {
+            case .inserted, .updated, .deleted, .unchanged, .ignored:
+                return .stored(result, receipt)
+            case .replayed where result.first?.effect == .deadLettered:
+                return .failed(Failure(deadLetter: result, nil, table: table))
+            case .replayed: return .stored(result, receipt)
+            case .deadLettered:
+                let refusal = result.first == nil ? receipt.refusal : nil
+                return .failed(Failure(deadLetter: result, refusal, table: table))
             case .notFound: return .failed(Failure(rowMissingFor: record))
-            case .messageIDReused:
-                return .failed(Failure(.messageIDReused, table: record.table.publicName))
-            default: return .stored(result, receipt)
+            case .messageIDReused: return .failed(Failure(.messageIDReused, table: table))
             }
         }
     }

@@ -221,7 +221,8 @@ package final class Coordinator: Sendable {
             actions.receipt = BatchReceipt(
                 id: batch.id, recordCount: batch.records.count,
                 assignedAt: state.assignedAt[writer.number],
-                finishedAt: now, databaseTime: report.databaseTime)
+                finishedAt: now, databaseTime: report.databaseTime,
+                refusal: batch.refusal)
             actions.report = report
             state.metrics.count(report, size: batch.records.count)
             return state.machine.finished(
