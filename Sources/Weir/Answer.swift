@@ -24,13 +24,23 @@ enum Cargo: Sendable {
 /// Neighbouring records of one caller and one table that travel as one.
 struct Pack: Sendable {
     let records: [Record]
-    /// Of those that have an ordering key.
+    /// Of what they are ordered by: rows, and order keys.
     let orderHashes: [UInt64]
     let byteCount: Int
 
     init(_ records: [Record]) {
         self.records = records
-        orderHashes = records.compactMap(\.orderHash)
+        var hashes: [UInt64] = []
+        hashes.reserveCapacity(records.count)
+        var last: UInt64?
+        for record in records {
+            if let hash = record.orderHash { hashes.append(hash) }
+            // Records of one request tend to share their order key.
+            guard let hash = record.orderKeyHash, hash != last else { continue }
+            hashes.append(hash)
+            last = hash
+        }
+        orderHashes = hashes
         byteCount = records.reduce(0) { $0 + $1.byteCount }
     }
 }

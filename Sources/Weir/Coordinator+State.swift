@@ -89,10 +89,9 @@ extension Coordinator.State {
     private func entry(for submission: Coordinator.Submission) -> Entry {
         let record = submission.record
         var message: MessageKey?
-        if !record.options.isDryRun, let id = record.messageID {
-            let hash = MessageID.hash(id)
+        if !record.options.isDryRun, let print = record.message {
             message = MessageKey(
-                identity: .init(high: hash.high, low: hash.low), fingerprint: record.fingerprint)
+                identity: .init(high: print.high, low: print.low), fingerprint: print.fingerprint)
         }
         return Entry(
             table: record.table.id, orderHash: record.orderHash,
