@@ -12,6 +12,8 @@ package actor PostgresWriter: BatchWriter {
         package var connectTimeout: Duration = .seconds(5)
         /// For one statement, on the server. The client waits twice as long for the whole batch.
         package var statementTimeout: Duration = .seconds(10)
+        /// Whether batches keep the tables of schema `weir`; they must be there then.
+        package var replay = ReplaySetting.off
 
         package init(conninfo: Conninfo, tables: [TableName]) {
             self.conninfo = conninfo
