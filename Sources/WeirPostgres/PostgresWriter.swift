@@ -14,6 +14,8 @@ package actor PostgresWriter: BatchWriter {
         package var statementTimeout: Duration = .seconds(10)
         /// Whether batches keep the tables of schema `weir`; they must be there then.
         package var replay = ReplaySetting.off
+        /// One for all writers that have this configuration.
+        let rotation = RotationSchedule()
 
         package init(conninfo: Conninfo, tables: [TableName]) {
             self.conninfo = conninfo
@@ -103,6 +105,34 @@ package actor PostgresWriter: BatchWriter {
             tables: configuration.tables, policies: configuration.policies.policies)
         return try ask { session, deadline throws(ConnectFailure) in
             try query.run(on: session, by: deadline)
+        }
+    }
+
+    package func maintain() throws(ConnectFailure) -> String? {
+        guard let window = configuration.replay.window,
+            configuration.rotation.isDue(now: SystemTime().now)
+        else { return nil }
+        return switch try rotateReplay(window: window) {
+        case .rotated: "forgot the message IDs that were older than the replay window"
+        case .busy: "the replay tables are locked; old message IDs are kept for now"
+        case .notDue: nil
+        }
+    }
+
+    /// Forgets the older generation of message IDs and begins a new one, if the current one is as old
+    /// as `window`.
+    package func rotateReplay(window: Duration) throws(ConnectFailure) -> ReplayRotation {
+        let sql = "SELECT weir.rotate(interval '\(window.components.seconds) seconds')"
+        return try ask { session, deadline throws(ConnectFailure) in
+            do throws(Session.Failure) {
+                return try session.query(sql, by: deadline) == [["t"]] ? .rotated : .notDue
+            } catch {
+                switch error {
+                case .server(let error) where error.sqlstate == "55P03": return .busy
+                case .server(let error): throw ConnectFailure(error.message)
+                case .lost(let reason): throw ConnectFailure(reason)
+                }
+            }
         }
     }
 

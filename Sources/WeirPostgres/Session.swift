@@ -235,6 +235,16 @@ import WeirCore
         return peeked != 0
     }
 
+    /// What the connection string and libpq's defaults came to.
+    var place: ConnectedPlace {
+        func text(_ pointer: UnsafeMutablePointer<CChar>?) -> String {
+            unsafe pointer.map { unsafe String(cString: $0) } ?? ""
+        }
+        return unsafe ConnectedPlace(
+            host: text(PQhost(connection)), port: text(PQport(connection)),
+            database: text(PQdb(connection)))
+    }
+
     var backendPID: Int32 { unsafe PQbackendPID(connection) }
 
     private func wait(for events: Int32, by deadline: Timestamp) -> Bool {
