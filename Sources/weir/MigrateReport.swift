@@ -16,7 +16,8 @@ struct MigrateReport {
 
     var human: String {
         if let script {
-            return script.isEmpty ? "-- schema weir is up to date: there is nothing to run\n" : script
+            return script.isEmpty
+                ? "-- schema weir is up to date: there is nothing to run\n" : script
         }
         var lines: [String] = []
         if isStatus {

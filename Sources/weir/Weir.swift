@@ -16,7 +16,8 @@ struct WeirCommand: AsyncParsableCommand {
             """,
         version: weirVersion,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, MigrateCommand.self, HealthCommand.self, VersionCommand.self,
+            ServeCommand.self, CheckCommand.self, MigrateCommand.self, HealthCommand.self,
+            VersionCommand.self,
         ])
 }
 

@@ -72,6 +72,11 @@ import WeirRecord
         Migrator(try scene.conninfo(user: user), version: "1.2.3", migrations: migrations)
     }
 
+    private func refused(_ body: () async throws -> Void) async throws -> Migrator.Failure {
+        try #require(
+            await #expect(throws: Migrator.Failure.self) { try await body() })
+    }
+
     @Test func anEmptyDatabaseIsMigratedOnce() async throws {
         let scene = try await MigrationScene()
         let before = try await migrator(scene).status()
@@ -109,13 +114,11 @@ import WeirRecord
         let scene = try await MigrationScene()
         let broken = Migration(
             number: 3, name: "0003_broken", sql: "CREATE TABLE weir.half (); SELECT 1/0;\n")
-        do {
+        let failure = try await refused {
             _ = try await migrator(scene, Migrations.all + [broken]).migrate()
-            Issue.record("it was applied")
-        } catch {
-            #expect(error.kind == .unfit)
-            #expect(error.reason.contains("0003_broken: division by zero (22012)"))
         }
+        #expect(failure.kind == .unfit)
+        #expect(failure.reason.contains("0003_broken: division by zero (22012)"))
         #expect(try scene.query("SELECT to_regclass('weir.half')") == [[nil]])
         let mended = Migration(
             number: 3, name: "0003_mended", sql: "CREATE TABLE weir.half ();\n")
@@ -135,13 +138,11 @@ import WeirRecord
         let change = Migration(
             number: 3, name: "0003_change",
             sql: "SET LOCAL lock_timeout = '20ms'; ALTER TABLE weir.dead_letter ADD half int;\n")
-        do {
+        let failure = try await refused {
             _ = try await migrator(scene, Migrations.all + [change]).migrate()
-            Issue.record("it was applied")
-        } catch {
-            #expect(error.kind == .temporary)
-            #expect(error.reason.contains("55P03"))
         }
+        #expect(failure.kind == .temporary)
+        #expect(failure.reason.contains("55P03"))
         try holder.execute("COMMIT")
         let report = try await migrator(scene, Migrations.all + [change]).migrate()
         #expect(report.done == [change])
@@ -151,20 +152,12 @@ import WeirRecord
         let scene = try await MigrationScene()
         _ = try await migrator(scene).migrate()
         try scene.execute("UPDATE weir.migration SET checksum = 'another' WHERE number = 2")
-        for attempt in 0..<2 {
-            do {
-                if attempt == 0 {
-                    _ = try await migrator(scene).migrate()
-                } else {
-                    _ = try await migrator(scene).checkServing()
-                }
-                Issue.record("it was taken")
-            } catch {
-                #expect(error.kind == .unfit)
-                #expect(error.reason.hasPrefix("migration 0002_dead_letter was applied at 20"))
-                #expect(error.reason.contains("by weir 1.2.3 with other content"))
-            }
-        }
+        let migrating = try await refused { _ = try await migrator(scene).migrate() }
+        #expect(migrating.kind == .unfit)
+        #expect(migrating.reason.hasPrefix("migration 0002_dead_letter was applied at 20"))
+        #expect(migrating.reason.contains("by weir 1.2.3 with other content"))
+        let serving = try await refused { _ = try await migrator(scene).checkServing() }
+        #expect(serving == migrating)
     }
 
     @Test func aDatabaseThatIsNotThereIsUnreachable() async throws {
@@ -172,12 +165,8 @@ import WeirRecord
         let info = try Conninfo(
             database.server.conninfo + " dbname=nowhere", statementTimeout: .seconds(5),
             lockTimeout: .seconds(5))
-        do {
-            _ = try await Migrator(info, version: "1").status()
-            Issue.record("it was there")
-        } catch {
-            #expect(error.kind == .unreachable)
-        }
+        let failure = try await refused { _ = try await Migrator(info, version: "1").status() }
+        #expect(failure.kind == .unreachable)
     }
 
     // MARK: Roles
@@ -185,17 +174,13 @@ import WeirRecord
     @Test func aRoleWithoutRightsIsToldWhatToRunAndThatHelps() async throws {
         let scene = try await MigrationScene()
         let role = try scene.makeRole()
-        do {
-            _ = try await migrator(scene, user: role).migrate()
-            Issue.record("it may not create a schema")
-        } catch {
-            #expect(error.kind == .unfit)
-            #expect(error.reason.contains("the role \(role) may not create a schema"))
-            #expect(error.reason.contains("dbname=\(scene.name) user=weir\""))
-            let grant = try #require(
-                error.reason.split(separator: "\n").last { $0.contains("GRANT") })
-            try scene.execute(String(grant))
-        }
+        let failure = try await refused { _ = try await migrator(scene, user: role).migrate() }
+        #expect(failure.kind == .unfit)
+        #expect(failure.reason.contains("the role \(role) may not create a schema"))
+        #expect(failure.reason.contains("dbname=\(scene.name) user=weir\""))
+        let grant = try #require(
+            failure.reason.split(separator: "\n").last { $0.contains("GRANT") })
+        try scene.execute(String(grant))
         #expect(try await migrator(scene, user: role).migrate().done == Migrations.all)
         #expect(try await migrator(scene, user: role).checkServing().isEmpty)
     }
@@ -211,14 +196,10 @@ import WeirRecord
         let scene = try await MigrationScene()
         let role = try scene.makeRole()
         _ = try await migrator(scene).migrate()
-        do {
-            _ = try await migrator(scene, user: role).checkServing()
-            Issue.record("nothing was granted yet")
-        } catch {
-            #expect(error.kind == .unfit)
-            #expect(error.reason.contains("may not read weir.migration"))
-            #expect(error.reason.hasSuffix("--grant-to \(role)"))
-        }
+        let failure = try await refused { _ = try await migrator(scene, user: role).checkServing() }
+        #expect(failure.kind == .unfit)
+        #expect(failure.reason.contains("may not read weir.migration"))
+        #expect(failure.reason.hasSuffix("--grant-to \(role)"))
         let report = try await migrator(scene).migrate(grantTo: role)
         #expect(report.done.isEmpty && report.grants.count == WeirSchema.rights.count)
         #expect(try await migrator(scene, user: role).checkServing().isEmpty)
@@ -232,12 +213,8 @@ import WeirRecord
             }
         }
         try scene.execute("REVOKE INSERT ON weir.replay_b FROM \(role)")
-        do {
-            _ = try await migrator(scene, user: role).checkServing()
-            Issue.record("it lacks a right")
-        } catch {
-            #expect(error.reason.contains("lacks INSERT on weir.replay_b"))
-        }
+        let lacking = try await refused { _ = try await migrator(scene, user: role).checkServing() }
+        #expect(lacking.reason.contains("lacks INSERT on weir.replay_b"))
     }
 
     /// All that a gateway does in the schema.
@@ -271,12 +248,10 @@ import WeirRecord
 
     @Test func aRoleThatIsNotThereIsRefusedBeforeAnythingIsDone() async throws {
         let scene = try await MigrationScene()
-        do {
+        let failure = try await refused {
             _ = try await migrator(scene).migrate(grantTo: "No\"body")
-            Issue.record("there is no such role")
-        } catch {
-            #expect(error.reason.contains(#"CREATE ROLE "No""body" LOGIN;"#))
         }
+        #expect(failure.reason.contains(#"CREATE ROLE "No""body" LOGIN;"#))
         #expect(try scene.query("SELECT to_regnamespace('weir')") == [[nil]])
     }
 
@@ -284,13 +259,11 @@ import WeirRecord
         let scene = try await MigrationScene()
         let (role, other) = (try scene.makeRole(), try scene.makeRole())
         _ = try await migrator(scene).migrate(grantTo: role)
-        do {
+        let failure = try await refused {
             _ = try await migrator(scene, user: role).migrate(grantTo: other)
-            Issue.record("it may not grant")
-        } catch {
-            #expect(error.reason.contains("belong to weir"))
-            #expect(error.reason.hasSuffix("user=weir\" --grant-to \(other)"))
         }
+        #expect(failure.reason.contains("belong to weir"))
+        #expect(failure.reason.hasSuffix("user=weir\" --grant-to \(other)"))
     }
 
     @Test func theScriptDoesWhatTheMigratorDoes() async throws {
@@ -308,15 +281,11 @@ import WeirRecord
         let scene = try await MigrationScene()
         _ = try await migrator(scene).migrate()
         try scene.execute("ALTER TABLE weir.replay_a SET UNLOGGED")
-        do {
-            _ = try await migrator(scene).checkServing()
-            Issue.record("it was taken")
-        } catch {
-            #expect(error.kind == .unfit)
-            let line = try #require(error.reason.split(separator: "\n").last)
-            #expect(line == "  ALTER TABLE weir.replay_a SET LOGGED;")
-            try scene.execute(String(line))
-        }
+        let failure = try await refused { _ = try await migrator(scene).checkServing() }
+        #expect(failure.kind == .unfit)
+        let line = try #require(failure.reason.split(separator: "\n").last)
+        #expect(line == "  ALTER TABLE weir.replay_a SET LOGGED;")
+        try scene.execute(String(line))
         #expect(try await migrator(scene).checkServing().isEmpty)
     }
 

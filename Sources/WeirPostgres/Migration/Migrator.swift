@@ -84,7 +84,8 @@ package actor Migrator {
             database: state.database, role: state.role, plan: try plan(session, state))
         if let gateway { try requireRole(gateway, session) }
         if !report.plan.pending.isEmpty || gateway != nil,
-            let obstacle = state.obstacle({ session.place.migrateCommand(as: $0, grantTo: gateway) })
+            let obstacle = state.obstacle({ session.place.migrateCommand(as: $0, grantTo: gateway) }
+            )
         {
             throw Failure(kind: .unfit, reason: obstacle)
         }
@@ -149,7 +150,8 @@ package actor Migrator {
             let statements = unlogged.map { "  ALTER TABLE \($0) SET LOGGED;" }
             throw Failure(
                 kind: .unfit,
-                reason: "a crash of the server would empty \(unlogged.joined(separator: ", ")), and "
+                reason:
+                    "a crash of the server would empty \(unlogged.joined(separator: ", ")), and "
                     + "what was written could be written again. Run as \(owner):\n"
                     + statements.joined(separator: "\n"))
         }

@@ -63,7 +63,7 @@ package enum WeirSchema {
                  ON w.kind = 'table' AND c.relnamespace = n.oid AND c.relname = w.name
             LEFT JOIN pg_catalog.pg_proc f
                  ON w.kind = 'function' AND f.pronamespace = n.oid
-                AND w.name = f.proname || '(' || pg_get_function_identity_arguments(f.oid) || ')'
+                AND w.name = f.proname || '(' || oidvectortypes(f.proargtypes) || ')'
             """
     }
 
