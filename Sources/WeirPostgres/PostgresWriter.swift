@@ -14,7 +14,13 @@ package actor PostgresWriter: BatchWriter {
         package var statementTimeout: Duration = .seconds(10)
         /// Whether batches keep the tables of schema `weir`; they must be there then.
         package var replay = ReplaySetting.off
-        /// One for all writers that have this configuration.
+        /// What the entries in those tables say of their gateway.
+        package var origin = WriterOrigin()
+        /// How long to wait for a transaction that was lost, before the question is put again later.
+        package var inquiryTimeout: Duration = .seconds(2)
+        /// These are one for all writers that have this configuration.
+        package let identities = IdentityWatch()
+        let lostAttempts = LostAttempts()
         let rotation = RotationSchedule()
 
         package init(conninfo: Conninfo, tables: [TableName]) {
@@ -26,6 +32,8 @@ package actor PostgresWriter: BatchWriter {
     private let configuration: Configuration
     private let executor: BlockingExecutor
     private var session: Session?
+    private var identity: ServerIdentity?
+    private var ledger: ReplayLedger?
     private var cache = StatementCache()
     private var parameters: [ArrayParameter] = []
     private var preparedLook: String?
@@ -50,11 +58,20 @@ package actor PostgresWriter: BatchWriter {
         } catch {
             throw ConnectFailure("the connection was lost again at once")
         }
+        let identity = try ServerIdentity.read(on: session, by: deadline)
+        if configuration.replay != .off {
+            ledger = ReplayLedger(
+                try ReplayLedger.open(on: session, by: deadline), origin: configuration.origin)
+        }
+        try configuration.identities.admit(identity)
+        self.identity = identity
         self.session = session
     }
 
     package func disconnect() {
         session = nil
+        identity = nil
+        ledger = nil
         cache.removeAll()
         preparedLook = nil
     }
@@ -72,12 +89,40 @@ package actor PostgresWriter: BatchWriter {
             report.isConnected = false
             return report
         }
-        let limit = Nanoseconds(configuration.statementTimeout * 2)
-        var transaction = BatchTransaction(batch, session: session, deadline: begun + limit)
-        var report = transaction.run(&cache, &parameters)
+        let deadline = begun + Nanoseconds(configuration.statementTimeout * 2)
+        var report = write(batch, on: session, by: deadline)
         report.databaseTime = SystemTime().now - begun
+        if batch.work != .resolve, let unresolved = report.unresolved, let identity, let ledger {
+            configuration.lostAttempts.add(
+                unresolved.id,
+                LostAttempts.Attempt(
+                    backend: LostAttempts.Backend(
+                        processID: session.backendPID, start: identity.backendStart),
+                    generation: ledger.generation.number))
+        }
         if !report.isConnected { disconnect() }
         return report
+    }
+
+    private func write(
+        _ batch: WriteBatch, on session: Session, by deadline: Timestamp
+    ) -> BatchReport {
+        guard let ledger else {
+            var transaction = BatchTransaction(
+                batch, session: session, ledger: nil, deadline: deadline)
+            return transaction.run(&cache, &parameters)
+        }
+        switch (batch.work, batch.unresolved) {
+        case (.resolve, let unresolved?):
+            return AttemptInquiry(
+                batch: batch, unresolved: unresolved, session: session, ledger: ledger,
+                configuration: configuration, deadline: deadline
+            ).run()
+        default:
+            return RememberedWrite(
+                batch: batch, session: session, ledger: ledger, deadline: deadline
+            ).run(&cache, &parameters)
+        }
     }
 
     func deriveBudget() throws(ConnectFailure) -> ConnectionBudget {
