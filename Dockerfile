@@ -5,6 +5,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libpq-dev pkg-c
 WORKDIR /weir
 COPY Package.swift ./
 COPY Sources ./Sources
+COPY migrations ./migrations
 COPY Tests ./Tests
 COPY benchmarks/peers/nio-echo ./benchmarks/peers/nio-echo
 RUN swift build -c release --product weir --static-swift-stdlib \

@@ -57,15 +57,21 @@ let package = Package(
             name: "WeirConfig", dependencies: ["Weir", "WeirCore", "WeirRecord"],
             swiftSettings: house),
         .target(
+            name: "WeirMigrations", dependencies: [crypto], path: "migrations",
+            exclude: ["README.md"],
+            resources: [.embedInCode("0001_replay.sql"), .embedInCode("0002_dead_letter.sql")],
+            swiftSettings: house),
+        .target(
             name: "WeirPostgres",
             dependencies: [
-                "CLibpq", "Weir", "WeirCore", "WeirRecord", logging, lifecycle,
+                "CLibpq", "Weir", "WeirCore", "WeirMigrations", "WeirRecord", logging, lifecycle,
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: house + [.strictMemorySafety()]),
         .target(
-            name: "WeirCheck", dependencies: ["Weir", "WeirCore", "WeirPostgres", "WeirRecord"],
+            name: "WeirCheck",
+            dependencies: ["Weir", "WeirCore", "WeirMigrations", "WeirPostgres", "WeirRecord"],
             swiftSettings: house),
         .target(
             name: "WeirHTTP",
@@ -89,8 +95,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirRecord", "WeirPostgres",
-                "WeirHTTP",
+                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirMigrations", "WeirRecord",
+                "WeirPostgres", "WeirHTTP",
                 "WeirAdmin", logging, lifecycle,
                 nioCore, nioPosix, nioHTTP1,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -125,8 +131,13 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "WeirPostgresTests",
-            dependencies: ["WeirPostgres", "Weir", "WeirCore", "WeirRecord", "WeirTesting"],
+            dependencies: [
+                "WeirPostgres", "WeirMigrations", "Weir", "WeirCore", "WeirRecord", "WeirTesting",
+            ],
             swiftSettings: house),
+        .testTarget(
+            name: "WeirConformanceTests",
+            dependencies: ["CLibpq", "Weir", "WeirPostgres", "WeirTesting"], swiftSettings: house),
         .testTarget(
             name: "WeirHTTPTests",
             dependencies: [
@@ -143,7 +154,8 @@ let package = Package(
             ],
             swiftSettings: house),
         .testTarget(
-            name: "WeirCommandTests", dependencies: ["weir", "WeirPostgres"], swiftSettings: house),
+            name: "WeirCommandTests", dependencies: ["weir", "WeirMigrations", "WeirPostgres"],
+            swiftSettings: house),
         .testTarget(
             name: "WeirFuzzTests",
             dependencies: ["WeirFuzzing", "WeirPostgres", "Weir", "WeirCore", "WeirRecord"],

@@ -14,7 +14,14 @@ package protocol BatchWriter: Actor {
     func mayDiffer(from known: Catalog) throws(ConnectFailure) -> Bool
     /// Reads the definitions of the exposed tables.
     func loadCatalog() throws(ConnectFailure) -> Catalog
+    /// What the database needs from time to time; called about once a second, between batches, on
+    /// one writer or another. Returns what is worth a line in the log.
+    func maintain() throws(ConnectFailure) -> String?
     func disconnect()
+}
+
+extension BatchWriter {
+    package func maintain() throws(ConnectFailure) -> String? { nil }
 }
 
 /// Why there is no connection, in words that carry no secret.
@@ -77,6 +84,7 @@ extension BatchWriter {
                     coordinator.catalogFailed(error)
                     if isLost(id, coordinator) { return }
                 }
+                if isLostMaintaining(id, coordinator) { return }
             case .check:
                 if isLost(id, coordinator) { return }
             case .stop:
@@ -84,6 +92,19 @@ extension BatchWriter {
             }
         }
     }
+
+    /// Whether the connection was lost over what is due now.
+    private func isLostMaintaining(_ id: WriterID, _ coordinator: Coordinator) -> Bool {
+        do {
+            if let news = try maintain() { coordinator.logger.info("\(news)") }
+            return false
+        } catch {
+            coordinator.logger.warning(
+                "maintenance failed", metadata: ["reason": "\(error.reason)"])
+            return isLost(id, coordinator)
+        }
+    }
+
     /// Whether the connection is gone and no batch has been handed over meanwhile, which would find
     /// out.
     private func isLost(_ id: WriterID, _ coordinator: Coordinator) -> Bool {

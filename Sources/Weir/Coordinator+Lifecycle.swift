@@ -40,13 +40,15 @@ extension Coordinator {
         state.withLock { $0.isAccepting = true }
     }
 
-    /// Ends a drain that takes too long: what is left is answered by nobody.
+    /// Ends a drain that takes too long: everybody who is left is told what is known by now, and
+    /// what was not sent yet never is.
     package func abandonDrain() {
-        let waiters = state.withLock { state in
-            defer { state.drainWaiters = [] }
-            return state.drainWaiters
+        let now = time.now
+        act(now) { state, actions in
+            actions.drained += state.drainWaiters
+            state.drainWaiters = []
+            return state.machine.abandon(now: now)
         }
-        for waiter in waiters { waiter.resume() }
     }
 
     /// Refuses new records and returns when the last one has been answered.

@@ -77,6 +77,13 @@ extension Coordinator.State {
         }
     }
 
+    mutating func cancel(_ ticket: Ticket) {
+        guard machine.holds(ticket) else { return }
+        machine.cancel(ticket)
+        held[ticket.slot]?.isAnswered = true
+        holdsAnswered = true
+    }
+
     /// The record that the submission's answer is about. A repetition brings an ID of its own where
     /// the gateway mints them, and that one is stored nowhere: its caller is told the first one.
     private func told(_ submission: Coordinator.Submission, _ admission: Admission) -> Record {
@@ -105,13 +112,14 @@ extension Coordinator.State {
     ) {
         keep(
             .init(
-                cargo: cargo, waiter: submission.waiter, index: submission.index, admittedAt: now,
-                groupSerial: groupSerial, message: message), ticket)
+                ticket: ticket, cargo: cargo, waiter: submission.waiter, index: submission.index,
+                admittedAt: now,
+                groupSerial: groupSerial, message: message))
     }
 
-    private mutating func keep(_ item: Coordinator.Held, _ ticket: Ticket) {
-        while held.count <= ticket.slot { held.append(nil) }
-        held[ticket.slot] = item
+    private mutating func keep(_ item: Coordinator.Held) {
+        while held.count <= item.ticket.slot { held.append(nil) }
+        held[item.ticket.slot] = item
     }
 
     private mutating func unpack(_ unpacking: Unpacking) {
@@ -121,8 +129,9 @@ extension Coordinator.State {
         for (offset, ticket) in unpacking.parts.enumerated() {
             keep(
                 .init(
-                    cargo: .one(pack.records[offset]), waiter: whole.waiter,
-                    index: whole.index + offset, admittedAt: whole.admittedAt), ticket)
+                    ticket: ticket, cargo: .one(pack.records[offset]), waiter: whole.waiter,
+                    index: whole.index + offset, admittedAt: whole.admittedAt,
+                    isAnswered: whole.isAnswered))
         }
         held[unpacking.pack.slot] = nil
     }
@@ -160,6 +169,7 @@ extension Coordinator.State {
         now: Timestamp, _ catalog: Catalog?, _ actions: inout Coordinator.Actions
     ) {
         nextCheck = now + Coordinator.checkInterval
+        forgetAnswered()
         catalogWatch.check(isMissingTable: catalog.map { !$0.missing.isEmpty } ?? false)
         for writer in isParked.indices { _ = wake(writer, .check, &actions) }
     }
@@ -235,14 +245,13 @@ extension Coordinator.State {
         return WriteBatch(
             id: ids.next(unixNanoseconds: time.unixNanoseconds), number: assignment.batch,
             attempt: assignment.attempt, work: assignment.work, records: records, groups: groups,
-            isIsolated: assignment.isIsolated, messages: messages)
+            isIsolated: assignment.isIsolated, messages: messages,
+            unresolved: assignment.work == .resolve ? unresolved[assignment.batch] : nil)
     }
 
     private mutating func resolve(
         _ resolution: Resolution, now: Timestamp, _ actions: inout Coordinator.Actions
     ) {
-        // What a ticket stands for stays until the slot's next one: an answered record may yet be
-        // tried again.
         guard let item = held[resolution.ticket.slot] else {
             preconditionFailure("a ticket was resolved that nobody holds")
         }
@@ -252,6 +261,27 @@ extension Coordinator.State {
             admittedAt: item.admittedAt)
         answer.forEach { metrics.count($2) }
         actions.answers.append(answer)
+        if machine.holds(resolution.ticket) {
+            // An answered record may yet be tried again, or found out about.
+            held[resolution.ticket.slot]?.isAnswered = true
+            holdsAnswered = true
+        } else {
+            held[resolution.ticket.slot] = nil
+        }
+    }
+
+    /// Lets go of records that ended after their callers had been answered, or had left.
+    private mutating func forgetAnswered() {
+        guard holdsAnswered else { return }
+        holdsAnswered = false
+        for slot in held.indices {
+            guard let item = held[slot] else { continue }
+            if !machine.holds(item.ticket) {
+                held[slot] = nil
+            } else if item.isAnswered {
+                holdsAnswered = true
+            }
+        }
     }
 
     private func fates(

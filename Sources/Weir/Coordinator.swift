@@ -32,6 +32,7 @@ package final class Coordinator: Sendable {
 
     /// What a ticket stands for, and who waits for it.
     struct Held {
+        let ticket: Ticket
         let cargo: Cargo
         let waiter: any Waiter
         /// The waiter's own number for the record, or for the first of a pack.
@@ -41,6 +42,8 @@ package final class Coordinator: Sendable {
         var groupSerial = 0
         /// Of a single record that carries one and is no dry run.
         var message: MessageKey?
+        /// Its caller has been answered, or has left, and the record goes on.
+        var isAnswered = false
     }
 
     struct State {
@@ -49,6 +52,8 @@ package final class Coordinator: Sendable {
         let time: any TimeSource
         /// By the ticket's slot.
         var held: [Held?] = []
+        /// Some of those are held for nobody's answer.
+        var holdsAnswered = false
         /// Writers that wait for a task.
         var isParked: [Bool]
         /// What a writer was woken for.
@@ -56,6 +61,9 @@ package final class Coordinator: Sendable {
         /// A batch that was handed to a writer while it did something else.
         var pending: [WriteBatch?]
         var assignedAt: [Timestamp]
+        /// What is to be found out of batches whose COMMIT was not answered. The core keeps each of
+        /// them until that is known.
+        var unresolved: [BatchNumber: Unresolved] = [:]
         var metrics = Metrics()
         var groupSerial = 0
         var armed = Timestamp.distantFuture
@@ -174,7 +182,7 @@ package final class Coordinator: Sendable {
     /// The caller has gone: nobody needs the answer, and a record that still waits need not be
     /// written.
     package func cancel(_ ticket: Ticket) {
-        state.withLock { $0.machine.cancel(ticket) }
+        state.withLock { $0.cancel(ticket) }
     }
 
     // MARK: Writers
@@ -218,20 +226,33 @@ package final class Coordinator: Sendable {
     func finished(_ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport) {
         let now = time.now
         act(now) { state, actions in
-            actions.receipt = BatchReceipt(
-                id: batch.id, recordCount: batch.records.count,
-                assignedAt: state.assignedAt[writer.number],
-                finishedAt: now, databaseTime: report.databaseTime,
-                refusal: batch.refusal)
-            actions.report = report
-            state.metrics.count(report, size: batch.records.count)
-            return state.machine.finished(
-                writer, report.outcome, isConnected: report.isConnected, now: now)
+            state.finished(writer, batch, report, now: now, &actions)
         }
+        logInquiry(batch, report)
         if let error = report.error, report.outcome != .recordError(culprit: nil) {
             logger.debug(
                 "a batch failed",
                 metadata: ["sqlstate": "\(error.sqlstate)", "records": "\(batch.records.count)"])
+        }
+    }
+
+    private func logInquiry(_ batch: WriteBatch, _ report: BatchReport) {
+        let metadata: Logger.Metadata = [
+            "batch": "\(batch.number.number)", "records": "\(batch.records.count)",
+            "attempt": "\(batch.attempt)",
+        ]
+        switch (batch.work, report.outcome) {
+        case (.resolve, .committed):
+            logger.info("found out: the batch had committed", metadata: metadata)
+        case (.resolve, _) where report.isCertainlyLost:
+            logger.info("found out: the batch had not committed", metadata: metadata)
+        case (.write, .unknown), (.deadLetter, .unknown):
+            logger.warning(
+                report.unresolved == nil
+                    ? "COMMIT was not answered, and whether it took effect cannot be found out"
+                    : "COMMIT was not answered; finding out whether it took effect",
+                metadata: metadata)
+        default: break
         }
     }
 

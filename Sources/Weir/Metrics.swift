@@ -17,12 +17,24 @@ package struct Metrics: Sendable {
     package private(set) var batchSizeSum = 0
     package private(set) var retries: [TransientReason: Int] = [:]
     package private(set) var halvings = 0
+    /// Batches whose COMMIT was not answered and could be asked about.
+    package private(set) var unresolved = 0
+    /// Those of them that turned out to have committed, and not to have.
+    package private(set) var resolvedCommitted = 0
+    package private(set) var resolvedLost = 0
     package private(set) var errors: [String: Int] = [:]
 
     package init() {}
 
-    mutating func count(_ report: BatchReport, size: Int) {
+    mutating func count(_ report: BatchReport, of batch: WriteBatch) {
         statements += report.statementCount
+        let size = batch.records.count
+        let isOpen =
+            batch.work == .resolve
+            ? report.outcome != .committed && !report.isCertainlyLost
+            : report.unresolved != nil
+        // Counted once it has been found out how it ended.
+        if isOpen { return }
         if case .committed = report.outcome {
             transactions += 1
             let bucket =
@@ -39,6 +51,9 @@ package struct Metrics: Sendable {
         switch transition {
         case .halved: halvings += 1
         case .willRetry(_, _, let reason, _): retries[reason, default: 0] += 1
+        case .unresolved: unresolved += 1
+        case .resolved(_, let isCommitted):
+            if isCommitted { resolvedCommitted += 1 } else { resolvedLost += 1 }
         case .drained: break
         }
     }

@@ -176,4 +176,10 @@ package struct BatchReport: Sendable {
     package init(_ outcome: BatchOutcome) {
         self.outcome = outcome
     }
+
+    /// Of an inquiry: the attempt that it asked about was not written and never will be. A writer
+    /// that lost its connection on the way cannot say so.
+    var isCertainlyLost: Bool {
+        if case .transient = outcome { isConnected } else { false }
+    }
 }

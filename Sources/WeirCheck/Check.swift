@@ -45,7 +45,8 @@ package enum Checks {
     package static let all: [any Check] = [
         EncodingCheck(), RecoveryCheck(), DurabilityCheck(), SettingsCheck(), DefaultsCheck(),
         TimeoutCheck(), ConnectionLimitCheck(), RoleCheck(), MissingTableCheck(), RelationCheck(),
-        PrivilegeCheck(), KeyCheck(), CounterKeyCheck(), IntegerKeyCheck(), TextKeyCheck(),
+        PrivilegeCheck(), SchemaCheck(), KeyCheck(), CounterKeyCheck(), IntegerKeyCheck(),
+        TextKeyCheck(),
         KeyCollationCheck(), CollationMismatchCheck(), CollationVersionCheck(), TriggerCheck(),
         RuleCheck(), RowSecurityCheck(),
     ]

@@ -31,6 +31,7 @@ package actor Examination {
     private let conninfo: Conninfo
     private let exposed: [TableName]
     private let connections: Int?
+    private let isReplaying: Bool
     private let patience: Duration
     private let executor = BlockingExecutor(label: "weir.check")
 
@@ -40,14 +41,16 @@ package actor Examination {
 
     /// - Parameters:
     ///   - connections: as many as were asked for; `nil` derives them from the server's limits.
+    ///   - isReplaying: whether message IDs are to be remembered in the database.
     ///   - patience: for connecting, and for each question.
     package init(
-        _ conninfo: Conninfo, tables: [TableName], connections: Int?,
+        _ conninfo: Conninfo, tables: [TableName], connections: Int?, isReplaying: Bool = false,
         patience: Duration = .seconds(5)
     ) {
         self.conninfo = conninfo
         exposed = tables
         self.connections = connections
+        self.isReplaying = isReplaying
         self.patience = patience
     }
 
@@ -70,6 +73,14 @@ package actor Examination {
         let catalog = try main.catalog(of: exposed)
         subject.takeTargets(try ask(Subject.targetsSQL(exposed), main), catalog.found)
         subject.requirements = Requirement.read(try ask(Requirement.sql(subject), main))
+        subject.isReplaying = isReplaying
+        if isReplaying {
+            subject.takeSchema(try ask(WeirSchema.rightsSQL, main))
+            if subject.seesMigrations {
+                let rows = try ask(WeirSchema.appliedSQL, main)
+                subject.applied = rows.map { MigrationPlan.Applied($0.all) }
+            }
+        }
 
         let plain = manner == .gateway ? nil : main
         var findings = try main.findings(of: Checks.all.filter { $0.manner != .plain }, subject)

@@ -20,6 +20,8 @@ package struct Requirement: Sendable, Equatable {
     /// As SQL spells it behind ON.
     package let sqlName: String
     package let privilege: String
+    /// Whether it is about the gateway's own tables.
+    package var isOwnSchema: Bool { label == "weir" || label.hasPrefix("weir.") }
     /// All columns that are meant; empty for the object as a whole.
     package var columns: [String]
     /// Those of them, or the object, that the role lacks.

@@ -27,6 +27,12 @@ package struct Subject: Sendable {
     package var targets: [Target] = []
     /// What the role must be granted.
     package var requirements: [Requirement] = []
+    /// Whether message IDs are to be remembered in schema `weir`.
+    package var isReplaying = false
+    /// Names of what the gateway needs in that schema and what is not there.
+    package var lacking: [String] = []
+    /// What was applied there; `nil` where the role may not see it.
+    package var applied: [MigrationPlan.Applied]?
     /// The gateway's own settings, and how it connected.
     package var settingsWanted: [String: String] = [:]
     package var manner = Conninfo.Manner.gateway
@@ -84,6 +90,28 @@ package struct Subject: Sendable {
                  AND c.relkind IN ('r', 'p', 'v', 'f')
             ORDER BY w.number
             """
+    }
+
+    /// From the rows of `WeirSchema.rightsSQL`. What is not there cannot be granted.
+    mutating func takeSchema(_ rows: [Row]) {
+        for row in rows {
+            let (kind, name) = (row.text(0), row.text(1))
+            guard row.isTrue(3) else {
+                if !lacking.contains(name) { lacking.append(name) }
+                continue
+            }
+            guard let place = Requirement.Place(rawValue: kind) else { continue }
+            requirements.append(
+                Requirement(
+                    place: place, label: name, sqlName: "\(kind.uppercased()) \(name)",
+                    privilege: row.text(2), columns: [], missing: [], isHeld: row.isTrue(4)))
+        }
+    }
+
+    /// Whether the role may read what was applied.
+    var seesMigrations: Bool {
+        requirements.contains { $0.label == "weir.migration" && $0.isHeld }
+            && requirements.contains { $0.label == "weir" && $0.isHeld }
     }
 
     mutating func takeTargets(_ rows: [Row], _ catalog: [TableSchema]) {

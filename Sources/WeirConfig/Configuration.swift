@@ -31,6 +31,10 @@ package struct Configuration: Sendable, Equatable {
         package var timeout: Duration = .seconds(5)
     }
 
+    package struct Replay: Sendable, Equatable {
+        package var window = ReplaySetting.on(window: .seconds(7 * 86_400))
+    }
+
     package struct Limits: Sendable, Equatable {
         package var recordBytes = 1 << 20
         package var bodyBytes = 8 << 20
@@ -50,6 +54,7 @@ package struct Configuration: Sendable, Equatable {
     package var listen = Listen()
     package var batch = Batch()
     package var queue = Queue()
+    package var replay = Replay()
     package var limits = Limits()
     package var httpThreads = 1
     package var logLevel = "info"

@@ -17,6 +17,14 @@ extension Setting {
             return take(Duration(configured: text), range, text) {
                 configuration[keyPath: field] = $0
             }
+        case .window(let field, let range):
+            if ["off", "0"].contains(text) {
+                configuration[keyPath: field] = .off
+                return nil
+            }
+            return take(Duration(configured: text), range, text) {
+                configuration[keyPath: field] = .on(window: $0)
+            }
         case .address(let field):
             guard let address = ListenAddress(text) else { return mismatch(text) }
             configuration[keyPath: field] = address
@@ -60,6 +68,9 @@ extension Setting {
         case .duration(_, let range):
             "a time from \(range.lowerBound.configured) to \(range.upperBound.configured), "
                 + "such as 500ms or 10s"
+        case .window(_, let range):
+            "a time from \(range.lowerBound.configured) to \(range.upperBound.configured), such as "
+                + "24h or 7d, or off"
         case .address: "host:port or unix:/path"
         case .logLevel: Self.logLevels.joined(separator: ", ")
         case .path: "a path"
@@ -74,6 +85,7 @@ extension Setting {
         case .derivedCount(let field, _): configuration[keyPath: field].map { String($0) }
         case .size(let field, _): configuredText(byteCount: configuration[keyPath: field])
         case .duration(let field, _): configuration[keyPath: field].configured
+        case .window(let field, _): configuration[keyPath: field].window?.configured ?? "off"
         case .address(let field): configuration[keyPath: field].text
         case .logLevel(let field): configuration[keyPath: field]
         case .path(let field): configuration[keyPath: field]

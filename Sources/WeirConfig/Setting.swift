@@ -11,6 +11,8 @@ package struct Setting: Sendable {
         case derivedCount(Field<Int?>, ClosedRange<Int>)
         case size(Field<Int>, ClosedRange<Int>)
         case duration(Field<Duration>, ClosedRange<Duration>)
+        /// A duration, or `off`.
+        case window(Field<ReplaySetting>, ClosedRange<Duration>)
         case address(Field<ListenAddress>)
         case logLevel(Field<String>)
         case path(Field<String?>)
@@ -87,6 +89,15 @@ package struct Setting: Sendable {
         Setting(
             "queue.timeout", .duration(\.queue.timeout, .milliseconds(1) ... .seconds(86_400)),
             "how long a record waits without `Weir-Timeout`; past it 504 `deadline-exceeded`"),
+        // Below an hour a transaction that the server finishes late (twice the statement timeout at
+        // most) could outlive the memory of its own attempt. Above a year two generations are more
+        // than a table that only grows should hold.
+        Setting(
+            "replay.window",
+            .window(\.replay.window, .seconds(3_600) ... .seconds(365 * 86_400)),
+            flag: "--replay-window",
+            "how long a message ID is remembered in the database, at least; `off` needs no tables "
+                + "of the gateway's own and remembers what is in flight"),
     ]
 
     private static let limits = [

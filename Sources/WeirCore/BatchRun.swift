@@ -11,14 +11,23 @@ struct BatchRun: Sendable {
     var attempt = 1
     /// Repeat the attempt with one record per statement.
     var isIsolated = false
+    /// What an attempt is for: to write its records, or to keep them as dead letters.
+    var purpose = BatchWork.write
+    /// How often somebody was to find out whether the attempt in hand committed; 0 when that is
+    /// known.
+    var inquiries = 0
     /// When the next attempt may start.
     var due = Timestamp.zero
     var reason = TransientReason.other
+
+    var work: BatchWork { inquiries > 0 ? .resolve : purpose }
 
     /// Makes the next piece the current one. False when there is none.
     mutating func advance() -> Bool {
         attempt = 1
         isIsolated = false
+        purpose = .write
+        inquiries = 0
         current = pieces.popLast() ?? []
         return !current.isEmpty
     }

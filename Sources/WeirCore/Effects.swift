@@ -27,7 +27,7 @@ package struct Effects: Equatable, Sendable {
 package struct Assignment: Equatable, Sendable {
     package var writer: WriterID
     package var batch: BatchNumber
-    /// 1 for the first attempt.
+    /// 1 for the first attempt, and with the work `resolve` for the first try to find out.
     package var attempt: Int
     package var work: BatchWork
     package var tickets: [Ticket]
@@ -83,6 +83,10 @@ package enum Verdict: Equatable, Sendable {
 package enum Transition: Equatable, Sendable {
     case halved(BatchNumber, records: Int)
     case willRetry(BatchNumber, attempt: Int, TransientReason, after: Nanoseconds)
+    /// Whether the batch committed has to be found out.
+    case unresolved(BatchNumber, records: Int)
+    /// It has been found out.
+    case resolved(BatchNumber, isCommitted: Bool)
     /// The last record has been answered after `drain`.
     case drained
 }

@@ -57,7 +57,8 @@ extension Machine {
     }
 
     mutating func begin(_ run: BatchRun, on writer: WriterID, into effects: inout Effects) {
-        for slot in run.current { slots[slot].state = .assigned }
+        let state: SlotTable.State = run.work == .resolve ? .unresolved : .assigned
+        for slot in run.current { slots[slot].state = state }
         // What stands behind the attempt leaves with it: no deadline takes it out of a busy batch.
         for piece in run.pieces { for slot in piece { slots[slot].state = .assigned } }
         writers[writer.number] = .busy(run)
@@ -67,7 +68,8 @@ extension Machine {
 
     func assignment(of run: BatchRun, to writer: WriterID) -> Assignment {
         Assignment(
-            writer: writer, batch: run.number, attempt: run.attempt,
+            writer: writer, batch: run.number,
+            attempt: run.work == .resolve ? run.inquiries : run.attempt, work: run.work,
             tickets: run.current.map(slots.ticket), isIsolated: run.isIsolated)
     }
 

@@ -1,5 +1,5 @@
-// After an attempt: settle, halve, repeat, pause or give up; then the writer's next batch in the
-// same step.
+// After an attempt: settle, halve, repeat, pause, find out or give up; then the writer's next batch
+// in the same step.
 extension Machine {
     /// An attempt ended.
     ///
@@ -15,7 +15,10 @@ extension Machine {
         writers[writer.number] = .disconnected
         busyCount -= 1
 
-        let next = follow(outcome, &run, now: now, into: &effects)
+        let next =
+            run.work == .resolve
+            ? followInquiry(outcome, &run, isConnected: isConnected, now: now, into: &effects)
+            : follow(outcome, &run, now: now, into: &effects)
         switch next {
         case .attempt where isConnected && !run.current.isEmpty:
             begin(run, on: writer, into: &effects)
@@ -35,7 +38,8 @@ extension Machine {
         return effects
     }
 
-    private enum Next {
+    /// What a batch does after an attempt.
+    enum Next {
         case attempt
         case rest
         case settled
@@ -46,15 +50,7 @@ extension Machine {
     ) -> Next {
         switch outcome {
         case .committed:
-            var position = 0
-            for slot in run.current {
-                let recordCount = slots[slot].recordCount
-                pauses.clear(slots[slot].table)
-                settle(slot, .committed(position: position), into: &effects)
-                position += recordCount
-            }
-            admission.settled(position, now: now)
-            return run.advance() ? .attempt : .settled
+            return commit(&run, now: now, into: &effects)
         case .recordError(let culprit):
             return refuse(culprit, of: &run, into: &effects)
         case .transient(let reason):
@@ -64,70 +60,31 @@ extension Machine {
         case .unknown:
             for slot in run.current { settle(slot, .refused(.outcomeUnknown), into: &effects) }
             return run.advance() ? .attempt : .settled
+        case .unresolved:
+            effects.transitions.append(.unresolved(run.number, records: recordCount(run.current)))
+            return inquire(&run, now: now)
         }
     }
 
-    /// One record of the attempt was refused: find it by halves, and reject it when it stands
-    /// alone.
-    private mutating func refuse(
-        _ culprit: Int?, of run: inout BatchRun, into effects: inout Effects
+    mutating func commit(
+        _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
     ) -> Next {
-        unpack(&run, into: &effects)
-        let lead = run.current[0]
-        guard slots[lead].unitSize == run.current.count else {
-            run.halve(at: middle(of: run.current))
-            effects.transitions.append(.halved(run.number, records: run.current.count))
-            return .attempt
+        var position = 0
+        for slot in run.current {
+            let recordCount = slots[slot].recordCount
+            pauses.clear(slots[slot].table)
+            settle(slot, .committed(position: position), into: &effects)
+            position += recordCount
         }
-        let isGroup = run.current.count > 1
-        if isGroup && culprit == nil && !run.isIsolated {
-            run.isIsolated = true
-            return .attempt
-        }
-        for (position, slot) in run.current.enumerated() {
-            // Without a culprit the group failed at COMMIT, as a whole.
-            let isGuilty = !isGroup || culprit == nil || culprit == position
-            settle(slot, isGuilty ? .rejected : .rolledBack, into: &effects)
-        }
+        admission.settled(position, now: now)
         return run.advance() ? .attempt : .settled
     }
 
-    /// Takes the packs of the attempt apart, so that it can be halved anywhere: each of their
-    /// records gets a slot of its own.
-    private mutating func unpack(_ run: inout BatchRun, into effects: inout Effects) {
-        guard run.current.contains(where: { slots[$0].recordCount > 1 }) else { return }
-        run.current = run.current.flatMap { slot in
-            slots[slot].recordCount > 1 ? unpack(slot, into: &effects) : [slot]
-        }
+    private func recordCount(_ members: [Int]) -> Int {
+        members.reduce(0) { $0 + slots[$1].recordCount }
     }
 
-    private mutating func unpack(_ pack: Int, into effects: inout Effects) -> [Int] {
-        let ticket = slots.ticket(pack)
-        let whole = slots[pack]
-        // The pack knows only the sum of its records' bytes.
-        let (share, rest) = whole.byteCount.quotientAndRemainder(dividingBy: whole.recordCount)
-        let parts = (0..<whole.recordCount).map { index in
-            let slot = slots.split(off: pack, byteCount: index == 0 ? share + rest : share)
-            admission.hold(bytes: slots[slot].byteCount)
-            return slot
-        }
-        release(pack)
-        effects.unpackings.append(Unpacking(ticket, into: parts.map(slots.ticket)))
-        return parts
-    }
-
-    /// Where to halve: at a unit's start, as near to the middle as there is one.
-    private func middle(of current: [Int]) -> Int {
-        var start = 0
-        while true {
-            let next = start + slots[current[start]].unitSize
-            if next >= current.count { return start }
-            if next * 2 >= current.count { return start + next >= current.count ? start : next }
-            start = next
-        }
-    }
-
-    private mutating func retry(
+    mutating func retry(
         _ reason: TransientReason, _ run: inout BatchRun, now: Timestamp,
         into effects: inout Effects
     ) -> Next {
@@ -152,110 +109,16 @@ extension Machine {
         return .rest
     }
 
-    /// Nobody is rejected for a table that cannot be written: its records are told to come again,
-    /// and the others of the batch go on.
-    private mutating func pause(
-        _ table: TableID, _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
-    ) -> Next {
-        pauses.fault(table, now: now)
-        effects.pausedTables.append(table)
-        let refusal = Refusal.tablePaused(
-            retryAfter: pauses.remaining(table, now: now) ?? .seconds(1))
-        var gone: Set<Int> = []
-        for unit in units(run.current) + run.pieces.flatMap(units)
-        where unit.contains(where: { slots[$0].table == table }) {
-            gone.formUnion(unit)
-        }
-        let all = run.current + run.pieces.flatMap { $0 }
-        run.removeAll { gone.contains($0) }
-        for slot in all where gone.contains(slot) {
-            settle(slot, .refused(refusal), into: &effects)
-        }
-        refuseQueued(of: table, refusal, into: &effects)
-        // Another table than those of the batch, a trigger's perhaps: repeated, but not for ever.
-        if gone.isEmpty { return retry(.other, &run, now: now, into: &effects) }
-        if run.current.isEmpty { return run.advance() ? .attempt : .settled }
-        return .attempt
-    }
-
-    private func units(_ members: [Int]) -> [[Int]] {
-        var result: [[Int]] = []
-        var start = 0
-        while start < members.count {
-            let end = start + slots[members[start]].unitSize
-            result.append(Array(members[start..<end]))
-            start = end
-        }
-        return result
-    }
-
-    private mutating func refuseQueued(
-        of table: TableID, _ refusal: Refusal, into effects: inout Effects
-    ) {
-        // Single records only: a group is met at the front of its lanes.
-        for slot in 0..<slots.count
-        where slots[slot].state == .queued && slots[slot].unitSize == 1
-            && slots[slot].table == table
-        {
-            answer(slot, .refused(refusal), into: &effects)
-            bury(slot)
-        }
-    }
-
-    /// Puts the batch aside until its next attempt is due. It is certainly not written.
+    /// Puts the batch aside until its next attempt is due. What has not been sent, or was
+    /// rolled back, is certainly not written.
     private mutating func rest(_ run: BatchRun, into effects: inout Effects) {
+        let isUnresolved = run.work == .resolve
+        for slot in run.current { slots[slot].state = isUnresolved ? .unresolved : .resting }
+        for piece in run.pieces { for slot in piece { slots[slot].state = .resting } }
         for slot in run.current + run.pieces.joined() {
-            slots[slot].state = .resting
             // A deadline that passed during the attempt takes the record out now.
             earliestDeadline = min(earliestDeadline, slots[slot].deadline)
         }
         resting.append(run)
-    }
-
-    // MARK: Settling
-
-    /// Tells the fate of a record and forgets it.
-    mutating func settle(_ slot: Int, _ verdict: Verdict, into effects: inout Effects) {
-        answer(slot, verdict, into: &effects)
-        release(slot)
-    }
-
-    /// Tells the fate of a record to its caller and to all who joined it.
-    mutating func answer(_ slot: Int, _ verdict: Verdict, into effects: inout Effects) {
-        if !slots[slot].isAnswered {
-            slots[slot].isAnswered = true
-            effects.resolutions.append(Resolution(slots.ticket(slot), verdict))
-        }
-        inFlight.remove(slots[slot].message)
-        slots[slot].message = nil
-        var joined = slots[slot].joined
-        slots[slot].joined = -1
-        while joined >= 0 {
-            let next = slots[joined].joined
-            slots[joined].joined = -1
-            settle(joined, verdict, into: &effects)
-            joined = next
-        }
-    }
-
-    mutating func release(_ slot: Int) {
-        admission.release(slots[slot].recordCount, bytes: slots[slot].byteCount)
-        inFlight.remove(slots[slot].message)
-        slots.release(slot)
-    }
-
-    /// A queued record was answered, or its caller left: it stays linked until its turn.
-    mutating func bury(_ slot: Int) {
-        inFlight.remove(slots[slot].message)
-        slots[slot].message = nil
-        slots[slot].state = .dead
-        queuedBytes -= slots[slot].byteCount
-        lanes.kill(slot)
-    }
-
-    mutating func reportDrained(into effects: inout Effects) {
-        guard isDraining, !hasReportedDrained, admission.records == 0 else { return }
-        hasReportedDrained = true
-        effects.transitions.append(.drained)
     }
 }

@@ -8,6 +8,8 @@ extension Machine {
         package var bytesMax = 0
         package var batchesInFlight = 0
         package var batchesResting = 0
+        /// Of which nobody knows yet whether they committed; those are in flight or at rest too.
+        package var batchesUnresolved = 0
         package var connections = 0
         package var connectionsMax = 0
         package var isDraining = false
@@ -22,11 +24,22 @@ extension Machine {
         gauges.bytesMax = admission.limits.bytes
         gauges.batchesInFlight = busyCount
         gauges.batchesResting = resting.count
+        gauges.batchesUnresolved = resting.count { $0.work == .resolve }
+        for case .busy(let run) in writers where run.work == .resolve {
+            gauges.batchesUnresolved += 1
+        }
         gauges.connections = connectedCount
         gauges.connectionsMax = writers.count
         gauges.isDraining = isDraining
         return gauges
     }
+
+    private var runs: [BatchRun] {
+        resting + writers.compactMap { if case .busy(let run) = $0 { run } else { nil } }
+    }
+
+    /// Whether something may still need what the ticket stands for.
+    package func holds(_ ticket: Ticket) -> Bool { slots.slot(of: ticket) != nil }
 
     /// Broken invariants, by their numbers in docs/ARCHITECTURE.md; empty when all is well.
     /// For tests and the simulator: it looks at everything.
@@ -35,11 +48,12 @@ extension Machine {
         func check(_ holds: Bool, _ text: String) {
             if !holds { found.append(text) }
         }
-        let runs = resting + writers.compactMap { if case .busy(let run) = $0 { run } else { nil } }
+        let runs = runs
         let busyLanes = runs.flatMap(\.lanes)
         check(Set(busyLanes).count == busyLanes.count, "2: a lane is in two batches")
         let members = runs.flatMap { $0.current + $0.pieces.flatMap { $0 } }
-        check(Set(members).count == members.count, "1: a record is in two batches")
+        let known = Set(members)
+        check(known.count == members.count, "1: a record is in two batches")
         check(busyCount <= connectedCount, "3: more batches in flight than connections")
         check(connectedCount <= writers.count, "3: more connections than the budget")
 
@@ -60,9 +74,20 @@ extension Machine {
         check(held == admission.records && held <= admission.limits.records, "4: records held")
         check(bytes == admission.bytes && bytes <= admission.limits.bytes, "4: bytes held")
         check(liveQueuedBytes == queuedBytes, "4: bytes queued")
-        for slot in members {
-            let state = slots[slot].state
-            check(state == .assigned || state == .resting, "1: a record of a batch is \(state)")
+        for run in runs {
+            // What stands behind an attempt that may have committed has not been sent.
+            for slot in run.current {
+                let isUnresolved = slots[slot].state == .unresolved
+                check(isUnresolved == (run.work == .resolve), "2: the states of a batch differ")
+            }
+            for slot in run.current + run.pieces.flatMap({ $0 }) {
+                let state = slots[slot].state
+                let isHeld = state == .assigned || state == .resting || state == .unresolved
+                check(isHeld, "1: a record of a batch is \(state)")
+            }
+        }
+        for slot in 0..<slots.count where slots[slot].state == .unresolved {
+            check(known.contains(slot), "7: a record that may be written is in no batch")
         }
         let hasTimer = nextDeadline(now: now) != nil
         check(!hasDeadline || hasTimer, "10: a deadline and no timer")

@@ -59,19 +59,12 @@ extension Machine {
             // Members of a group share a deadline, so this never tears one.
             answer(slot, notWritten, into: &effects)
             slots[slot].state = .dead
-        case .assigned, .joined:
+        case .assigned, .unresolved, .joined:
             answerOnly(slot, .refused(.outcomeUnknown), into: &effects)
         }
     }
 
-    /// Answers a caller whose record goes on: others may still join it or wait for it.
-    private mutating func answerOnly(_ slot: Int, _ verdict: Verdict, into effects: inout Effects) {
-        guard !slots[slot].isAnswered else { return }
-        slots[slot].isAnswered = true
-        effects.resolutions.append(Resolution(slots.ticket(slot), verdict))
-    }
-
-    private mutating func dropDeadFromResting() {
+    mutating func dropDeadFromResting() {
         var index = 0
         while index < resting.count {
             let dead = (resting[index].current + resting[index].pieces.flatMap { $0 })

@@ -10,8 +10,11 @@ package enum BatchOutcome: Equatable, Sendable {
     case transient(TransientReason)
     /// One table cannot be written at all (missing, renamed, no privilege); everything rolled back.
     case tableFault(TableID)
-    /// COMMIT was sent and its answer never came: the batch may be written or not.
+    /// COMMIT was sent and its answer never came: the batch may be written or not, and there is no
+    /// way to find out.
     case unknown
+    /// As `unknown`, and it can be found out: the batch is handed out again, to be resolved.
+    case unresolved
 }
 
 /// What a writer is to do with the records of a batch.
@@ -19,7 +22,8 @@ package enum BatchWork: Sendable {
     case write
     /// Find out whether the attempt before, whose COMMIT was not answered, committed, and make sure
     /// that it cannot do so later if it has not. The outcome is `committed`, `transient` (certainly
-    /// not written) or `unknown` (not found out yet).
+    /// not written; it counts only from a writer that is still connected) or anything else: not
+    /// found out yet.
     case resolve
     /// The database refused these records: keep them, and what was said, with the dead letters.
     case deadLetter

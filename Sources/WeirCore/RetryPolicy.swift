@@ -5,16 +5,22 @@ package struct RetryPolicy: Sendable {
         package var attemptsMax = 8
         package var delayMin: Duration = .milliseconds(2)
         package var delayMax: Duration = .milliseconds(500)
+        /// Between attempts to find out whether a batch committed, of which there is no last one.
+        package var inquiryDelayMin: Duration = .milliseconds(10)
+        package var inquiryDelayMax: Duration = .seconds(2)
         package init() {}
     }
 
     private let attemptsMax: Int
     private let backoff: Backoff
+    private let inquiryBackoff: Backoff
 
     package init(_ configuration: Configuration) {
         precondition(configuration.attemptsMax >= 1, "a batch needs one attempt")
         attemptsMax = configuration.attemptsMax
         backoff = Backoff(min: configuration.delayMin, max: configuration.delayMax)
+        inquiryBackoff = Backoff(
+            min: configuration.inquiryDelayMin, max: configuration.inquiryDelayMax)
     }
 
     /// Whether the batch is halved instead of being tried again whole: a smaller one may fit into
@@ -35,6 +41,11 @@ package struct RetryPolicy: Sendable {
         afterAttempt attempt: Int, using random: inout SplitMix64
     ) -> Nanoseconds? {
         attempt < attemptsMax ? backoff.delay(attempt: attempt, using: &random) : nil
+    }
+
+    /// The wait before somebody is to find out for the `inquiry`th time.
+    func delay(beforeInquiry inquiry: Int, using random: inout SplitMix64) -> Nanoseconds {
+        inquiryBackoff.delay(attempt: inquiry, using: &random)
     }
 }
 

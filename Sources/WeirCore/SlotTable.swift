@@ -5,10 +5,15 @@ struct SlotTable: Sendable {
         /// In a lane. Becomes `assigned` when a batch takes it, `dead` when its deadline comes
         /// first.
         case queued
-        /// In an attempt. Becomes `resting` when the attempt is to be repeated; else it is settled.
+        /// In an attempt. Becomes `resting` when the attempt is to be repeated, `unresolved` when
+        /// its outcome has to be found out; else it is settled.
         case assigned
         /// In a batch that waits for its next attempt; certainly not written.
         case resting
+        /// In a batch of which nobody knows yet whether it committed, between attempts to find out
+        /// and during them. Becomes `resting` when it turns out not to be written; else it is
+        /// settled.
+        case unresolved
         /// Waits for the answer of another record with the same message ID.
         case joined
         /// Answered before its turn; leaves with its unit.

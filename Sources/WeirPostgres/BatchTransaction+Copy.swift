@@ -19,7 +19,7 @@ extension BatchTransaction {
             step.positions.count >= PostgresWriter.copyCountMin, batch.groups.isEmpty,
             !batch.isIsolated,
             step.shape.kind == .insert, !step.shape.returnsRow, !step.table.mayDropRows,
-            !batch.records[0].options.isDryRun, cache.takesCopy(step.table)
+            !isDryRun, cache.takesCopy(step.table)
         else { return nil }
         let statement = WriteStatement(step.shape, table: step.table)
         let isBinary = statement.parameterTypes.allSatisfy { $0.castName == nil }
@@ -30,6 +30,11 @@ extension BatchTransaction {
         _ step: BatchPlan.Step, _ cache: inout StatementCache
     ) throws(Session.Failure) -> BatchReport {
         let statement = WriteStatement(step.shape, table: step.table)
+        try claim(&cache)
+        if let trouble {
+            try rollBack(isAborted: true)
+            return classified(trouble, &cache)
+        }
         try begin(statement, step.table)
         if trouble == nil {
             try sendRows(step, statement)
@@ -66,13 +71,29 @@ extension BatchTransaction {
         return BatchReport(.transient(.other))
     }
 
+    /// Begins the transaction and leaves in it what is remembered of the batch: by the extended
+    /// protocol, which COPY has no part in.
+    private mutating func claim(_ cache: inout StatementCache) throws(Session.Failure) {
+        guard ledger != nil else { return }
+        try session.enterPipeline()
+        try session.sendExecute("weir_begin", [])
+        expected.append(.begin)
+        try sendClaims()
+        try session.sendSync()
+        try session.flush(by: deadline)
+        try readExpected(&cache)
+        try readSync()
+        if trouble == nil { try session.exitPipeline() }
+    }
+
     private mutating func begin(
         _ statement: WriteStatement, _ table: TableSchema
     ) throws(Session.Failure) {
         let columns = statement.parameterColumns.map { quotedIdentifier(table.columns[$0].name) }
+        let begin = ledger == nil ? "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " : ""
         try session.sendQuery(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; COPY \(table.sqlName) "
-                + "(\(columns.joined(separator: ", "))) FROM STDIN (FORMAT binary)")
+            "\(begin)COPY \(table.sqlName) (\(columns.joined(separator: ", "))) "
+                + "FROM STDIN (FORMAT binary)")
         try session.flush(by: deadline)
         while let result = try session.nextResult(by: deadline) {
             if result.status == PGRES_COPY_IN { return }

@@ -9,19 +9,23 @@ struct BatchTransaction {
     let batch: WriteBatch
     let plan: BatchPlan
     let session: Session
+    /// `nil` where nothing is remembered.
+    let ledger: ReplayLedger?
     let deadline: Timestamp
 
     /// What the server owes, in the order in which it answers.
-    private enum Expectation {
+    enum Expectation {
         case begin
         case prepare(WriteStatement.Shape, step: Int)
+        case prepareLedger(ReplayLedger.Statement)
+        case ledger(ReplayLedger.Statement)
         case deallocate
         case step(Int)
         case deferredChecks
         case commit
     }
 
-    private struct Step {
+    struct Step {
         let plan: BatchPlan.Step
         let statement: WriteStatement
     }
@@ -31,23 +35,29 @@ struct BatchTransaction {
         var error: ServerError
         /// Where it was met, if in a step.
         var step: Int?
+        /// Or which statement for the replay tables met it.
+        var statement: ReplayLedger.Statement?
     }
 
-    private var steps: [Step] = []
+    private(set) var steps: [Step] = []
     private var preparing: Set<WriteStatement.Shape> = []
-    private var expected: [Expectation] = []
-    private var results: [RowResult]
+    var expected: [Expectation] = []
+    /// What each record comes to if nothing else is heard of it.
+    var results: [RowResult]
     var trouble: Trouble?
     var completedSteps = 0
     var isCommitSent = false
 
-    init(_ batch: WriteBatch, session: Session, deadline: Timestamp) {
+    init(_ batch: WriteBatch, session: Session, ledger: ReplayLedger?, deadline: Timestamp) {
         self.batch = batch
         self.session = session
+        self.ledger = ledger
         self.deadline = deadline
         plan = BatchPlan(batch)
-        results = Array(repeating: RowResult(.inserted), count: batch.records.count)
+        results = batch.records.map { RowResult(.implied(by: $0)) }
     }
+
+    var isDryRun: Bool { batch.records[0].options.isDryRun }
 
     mutating func run(_ cache: inout StatementCache, _ parameters: inout [ArrayParameter])
         -> BatchReport
@@ -69,7 +79,11 @@ struct BatchTransaction {
     private mutating func attempt(
         _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) -> BatchReport {
-        let isDryRun = batch.records[0].options.isDryRun
+        try session.enterPipeline()
+        try session.sendExecute("weir_begin", [])
+        expected.append(.begin)
+        try sendClaims()
+        for step in plan.steps { try send(step, &cache, &parameters) }
         let looksFirst =
             isDryRun || plan.steps.contains { $0.table.mayDropRows }
             || batch.groups.contains {
@@ -77,11 +91,7 @@ struct BatchTransaction {
                     batch.records[$0].options.operation != .insert
                         || batch.records[$0].lackedColumn != nil
                 }
-            }
-        try session.enterPipeline()
-        try session.sendExecute("weir_begin", [])
-        expected.append(.begin)
-        for step in plan.steps { try send(step, &cache, &parameters) }
+            } || resultsAreKept
         if isDryRun {
             // What COMMIT would refuse, since there will be none.
             try session.sendCommand("SET CONSTRAINTS ALL IMMEDIATE")
@@ -95,6 +105,7 @@ struct BatchTransaction {
                 try rollBack(isAborted: false)
                 return failure
             }
+            if trouble == nil { try sendCorrections() }
         }
         if trouble == nil {
             if isDryRun {
@@ -173,7 +184,7 @@ struct BatchTransaction {
     // MARK: Reading
 
     /// Reads what is owed. The first error is kept; the server skips everything after it.
-    private mutating func readExpected(_ cache: inout StatementCache) throws(Session.Failure) {
+    mutating func readExpected(_ cache: inout StatementCache) throws(Session.Failure) {
         for expectation in expected {
             guard let result = try session.nextResult(by: deadline) else {
                 throw .lost("the server left out a result")
@@ -185,7 +196,11 @@ struct BatchTransaction {
                 break
             default:
                 let error = result.error
-                if trouble == nil { trouble = Trouble(error: error, step: stepIndex(expectation)) }
+                if trouble == nil {
+                    trouble = Trouble(
+                        error: error, step: stepIndex(expectation),
+                        statement: ledgerStatement(expectation))
+                }
                 if error.isFatal || session.isBad { throw .lost(error.message) }
             }
             _ = try session.nextResult(by: deadline)
@@ -204,8 +219,10 @@ struct BatchTransaction {
         _ result: borrowing QueryResult, _ expectation: Expectation, _ cache: inout StatementCache
     ) throws(Session.Failure) {
         switch expectation {
-        case .begin, .deallocate, .deferredChecks:
+        case .begin, .deallocate, .deferredChecks, .ledger:
             break
+        case .prepareLedger(let statement):
+            ledger?.markPrepared(statement)
         case .prepare(let shape, _):
             cache.markPrepared(shape)
         case .step(let index):
@@ -213,7 +230,7 @@ struct BatchTransaction {
             StepResult(statement: steps[index].statement, step: steps[index].plan)
                 .read(result, into: &results)
         case .commit:
-            let tag = batch.records[0].options.isDryRun ? "ROLLBACK" : "COMMIT"
+            let tag = isDryRun ? "ROLLBACK" : "COMMIT"
             // A COMMIT that the server turned into ROLLBACK has written nothing.
             if result.commandTag != tag {
                 trouble = Trouble(
@@ -224,13 +241,13 @@ struct BatchTransaction {
         }
     }
 
-    private func readSync() throws(Session.Failure) {
+    func readSync() throws(Session.Failure) {
         guard let result = try session.nextResult(by: deadline),
             result.status == PGRES_PIPELINE_SYNC
         else { throw .lost("the server did not end the pipeline") }
     }
 
-    private mutating func rollBack(isAborted: Bool) throws(Session.Failure) {
+    func rollBack(isAborted: Bool) throws(Session.Failure) {
         if !isAborted {
             try session.sendSync()
             try session.flush(by: deadline)
@@ -285,6 +302,7 @@ struct BatchTransaction {
     }
 
     func classified(_ trouble: Trouble, _ cache: inout StatementCache) -> BatchReport {
+        if let report = classifiedByLedger(trouble) { return report }
         let outcome: BatchOutcome
         switch ErrorClass(trouble.error) {
         case .record:
@@ -318,6 +336,9 @@ struct BatchTransaction {
         let isCertain = !isCommitSent || (trouble != nil && completedSteps < steps.count)
         var report = BatchReport(isCertain ? .transient(.connectionLost) : .unknown)
         if let trouble { report.error = DatabaseError(trouble.error) }
+        if !isCertain && ledger != nil {
+            report.unresolved = Unresolved(id: batch.id, results: results)
+        }
         report.isConnected = false
         return report
     }

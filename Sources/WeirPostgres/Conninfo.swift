@@ -132,7 +132,7 @@ package struct Conninfo: Sendable {
     }
 }
 
-private func milliseconds(_ duration: Duration) -> String {
+func milliseconds(_ duration: Duration) -> String {
     let (seconds, attoseconds) = duration.components
     return String(seconds * 1_000 + attoseconds / 1_000_000_000_000_000)
 }

@@ -12,6 +12,16 @@ package actor PostgresWriter: BatchWriter {
         package var connectTimeout: Duration = .seconds(5)
         /// For one statement, on the server. The client waits twice as long for the whole batch.
         package var statementTimeout: Duration = .seconds(10)
+        /// Whether batches keep the tables of schema `weir`; they must be there then.
+        package var replay = ReplaySetting.off
+        /// What the entries in those tables say of their gateway.
+        package var origin = WriterOrigin()
+        /// How long to wait for a transaction that was lost, before the question is put again later.
+        package var inquiryTimeout: Duration = .seconds(2)
+        /// These are one for all writers that have this configuration.
+        package let identities = IdentityWatch()
+        let lostAttempts = LostAttempts()
+        let rotation = RotationSchedule()
 
         package init(conninfo: Conninfo, tables: [TableName]) {
             self.conninfo = conninfo
@@ -22,6 +32,8 @@ package actor PostgresWriter: BatchWriter {
     private let configuration: Configuration
     private let executor: BlockingExecutor
     private var session: Session?
+    private var identity: ServerIdentity?
+    private var ledger: ReplayLedger?
     private var cache = StatementCache()
     private var parameters: [ArrayParameter] = []
     private var preparedLook: String?
@@ -46,11 +58,20 @@ package actor PostgresWriter: BatchWriter {
         } catch {
             throw ConnectFailure("the connection was lost again at once")
         }
+        let identity = try ServerIdentity.read(on: session, by: deadline)
+        if configuration.replay != .off {
+            ledger = ReplayLedger(
+                try ReplayLedger.open(on: session, by: deadline), origin: configuration.origin)
+        }
+        try configuration.identities.admit(identity)
+        self.identity = identity
         self.session = session
     }
 
     package func disconnect() {
         session = nil
+        identity = nil
+        ledger = nil
         cache.removeAll()
         preparedLook = nil
     }
@@ -68,12 +89,40 @@ package actor PostgresWriter: BatchWriter {
             report.isConnected = false
             return report
         }
-        let limit = Nanoseconds(configuration.statementTimeout * 2)
-        var transaction = BatchTransaction(batch, session: session, deadline: begun + limit)
-        var report = transaction.run(&cache, &parameters)
+        let deadline = begun + Nanoseconds(configuration.statementTimeout * 2)
+        var report = write(batch, on: session, by: deadline)
         report.databaseTime = SystemTime().now - begun
+        if batch.work != .resolve, let unresolved = report.unresolved, let identity, let ledger {
+            configuration.lostAttempts.add(
+                unresolved.id,
+                LostAttempts.Attempt(
+                    backend: LostAttempts.Backend(
+                        processID: session.backendPID, start: identity.backendStart),
+                    generation: ledger.generation.number))
+        }
         if !report.isConnected { disconnect() }
         return report
+    }
+
+    private func write(
+        _ batch: WriteBatch, on session: Session, by deadline: Timestamp
+    ) -> BatchReport {
+        guard let ledger else {
+            var transaction = BatchTransaction(
+                batch, session: session, ledger: nil, deadline: deadline)
+            return transaction.run(&cache, &parameters)
+        }
+        switch (batch.work, batch.unresolved) {
+        case (.resolve, let unresolved?):
+            return AttemptInquiry(
+                batch: batch, unresolved: unresolved, session: session, ledger: ledger,
+                configuration: configuration, deadline: deadline
+            ).run()
+        default:
+            return RememberedWrite(
+                batch: batch, session: session, ledger: ledger, deadline: deadline
+            ).run(&cache, &parameters)
+        }
     }
 
     func deriveBudget() throws(ConnectFailure) -> ConnectionBudget {
@@ -101,6 +150,34 @@ package actor PostgresWriter: BatchWriter {
             tables: configuration.tables, policies: configuration.policies.policies)
         return try ask { session, deadline throws(ConnectFailure) in
             try query.run(on: session, by: deadline)
+        }
+    }
+
+    package func maintain() throws(ConnectFailure) -> String? {
+        guard let window = configuration.replay.window,
+            configuration.rotation.isDue(now: SystemTime().now)
+        else { return nil }
+        return switch try rotateReplay(window: window) {
+        case .rotated: "forgot the message IDs that were older than the replay window"
+        case .busy: "the replay tables are locked; old message IDs are kept for now"
+        case .notDue: nil
+        }
+    }
+
+    /// Forgets the older generation of message IDs and begins a new one, if the current one is as old
+    /// as `window`.
+    package func rotateReplay(window: Duration) throws(ConnectFailure) -> ReplayRotation {
+        let sql = "SELECT weir.rotate(interval '\(window.components.seconds) seconds')"
+        return try ask { session, deadline throws(ConnectFailure) in
+            do throws(Session.Failure) {
+                return try session.query(sql, by: deadline) == [["t"]] ? .rotated : .notDue
+            } catch {
+                switch error {
+                case .server(let error) where error.sqlstate == "55P03": return .busy
+                case .server(let error): throw ConnectFailure(error.message)
+                case .lost(let reason): throw ConnectFailure(reason)
+                }
+            }
         }
     }
 

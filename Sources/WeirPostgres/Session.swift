@@ -180,6 +180,21 @@ import WeirCore
         guard sent == 1 else { throw .lost(errorText) }
     }
 
+    /// The same for values of any kind.
+    func sendExecute(_ name: String, _ parameters: ParameterList) throws(Failure) {
+        let start = unsafe parameters.bytes.start
+        let pointers = unsafe parameters.places.map {
+            unsafe UnsafePointer<CChar>?(start + $0.lowerBound)
+        }
+        let lengths = parameters.places.map { Int32($0.count) }
+        let formats = Array(repeating: Int32(1), count: lengths.count)
+        let sent = withExtendedLifetime(parameters) {
+            unsafe PQsendQueryPrepared(
+                connection, name, Int32(lengths.count), pointers, lengths, formats, 0)
+        }
+        guard sent == 1 else { throw .lost(errorText) }
+    }
+
     /// Ends the pipeline: what fails before it skips the rest up to it.
     func sendSync() throws(Failure) {
         guard unsafe PQpipelineSync(connection) == 1 else { throw .lost(errorText) }
@@ -233,6 +248,16 @@ import WeirCore
         let peeked = unsafe recv(
             PQsocket(connection), &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
         return peeked != 0
+    }
+
+    /// What the connection string and libpq's defaults came to.
+    var place: ConnectedPlace {
+        func text(_ pointer: UnsafeMutablePointer<CChar>?) -> String {
+            unsafe pointer.map { unsafe String(cString: $0) } ?? ""
+        }
+        return unsafe ConnectedPlace(
+            host: text(PQhost(connection)), port: text(PQport(connection)),
+            database: text(PQdb(connection)))
     }
 
     var backendPID: Int32 { unsafe PQbackendPID(connection) }

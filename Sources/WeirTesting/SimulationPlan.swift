@@ -21,6 +21,12 @@ struct SimulationPlan {
     var poison = 0
     var transient = 0
     var unknown = 0
+    /// COMMIT is not answered, and it can be found out what became of it.
+    var unresolved = 0
+    /// An inquiry brings nothing.
+    var deaf = 0
+    /// The drain takes longer than it may.
+    var isAbandoned = false
 
     init(random: inout SplitMix64) {
         configuration.writersMax = 1 + random.below(4)
@@ -32,6 +38,7 @@ struct SimulationPlan {
         configuration.admission.bytesMax = 500 + random.below(8_000)
         configuration.retry.attemptsMax = 1 + random.below(4)
         configuration.retry.delayMax = .milliseconds(2 + random.below(50))
+        configuration.retry.inquiryDelayMax = .milliseconds(10 + random.below(500))
         steps = 100 + random.below(400)
         keyCount = 1 + random.below(12)
         keyShift = random.below(3) * 20
@@ -43,22 +50,25 @@ struct SimulationPlan {
         exclusive = random.below(10)
         poison = random.below(20)
         transient = random.below(40)
-        unknown = random.below(15)
+        unknown = random.below(10)
+        unresolved = random.below(25)
+        deaf = random.below(60)
+        isAbandoned = random.chance(15)
     }
 }
 
 extension SplitMix64 {
     /// Uniform enough in 0 ..< `bound`; the same on every platform and toolchain.
-    mutating func below(_ bound: Int) -> Int {
+    package mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0, "there is a number below the bound")
         return Int(next() % UInt64(bound))
     }
 
-    mutating func chance(_ percent: Int) -> Bool {
+    package mutating func chance(_ percent: Int) -> Bool {
         below(100) < percent
     }
 
-    mutating func element<Element>(of elements: [Element]) -> Element? {
+    package mutating func element<Element>(of elements: [Element]) -> Element? {
         elements.isEmpty ? nil : elements[below(elements.count)]
     }
 }

@@ -81,6 +81,7 @@ extension Simulator {
                 return fail("record \(waiter.record) is out of retries without a failure")
             }
         case .tablePaused: break
+        case .draining where isAbandoned: break
         default: fail("record \(waiter.record) was refused late: \(refusal)")
         }
         for record in waiter.records where isInFlight(record) {
@@ -113,12 +114,34 @@ extension Simulator {
             return fail("a batch has an unknown ticket")
         }
         let records = members.flatMap(\.records)
+        if assignment.work == .resolve { return checkInquiry(assignment, records) }
         checkNumber(assignment)
         for record in records { checkMember(record) }
         checkKeys(records)
         checkUnits(records, assignment)
         for record in records { database.records[record].wasAssigned = true }
         writers[number] = .busy(Attempt(assignment: assignment, records: records))
+    }
+
+    /// What is to be found out is the very attempt that was not answered.
+    private mutating func checkInquiry(_ assignment: Assignment, _ records: [Int]) {
+        occurrences.inquiries += 1
+        guard let open = unresolved[assignment.batch] else {
+            return fail("batch \(assignment.batch.number) is asked about, and its outcome is known")
+        }
+        if open.attempt.records != records { fail("another batch is asked about than was sent") }
+        let isAskedTwice = writers.contains {
+            if case .busy(let other) = $0 {
+                other.assignment.batch == assignment.batch
+            } else {
+                false
+            }
+        }
+        if isAskedTwice {
+            fail("2: batch \(assignment.batch.number) is asked about twice at a time")
+        }
+        writers[assignment.writer.number] = .busy(
+            Attempt(assignment: assignment, records: records))
     }
 
     private mutating func checkNumber(_ assignment: Assignment) {
@@ -146,6 +169,12 @@ extension Simulator {
                 if database.records[earlier].entry.orderHash == key {
                     fail("6: key \(key): record \(record) stands behind \(earlier)")
                 }
+            }
+            for open in unresolved.values
+            where open.attempt.records.contains(where: {
+                database.records[$0].entry.orderHash == key
+            }) {
+                fail("2: key \(key) is in a batch of which nobody knows whether it committed")
             }
             for case .busy(let other) in writers
             where other.records.contains(where: { database.records[$0].entry.orderHash == key }) {

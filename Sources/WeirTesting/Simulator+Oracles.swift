@@ -172,7 +172,11 @@ extension Simulator {
     func isInFlight(_ record: Int) -> Bool {
         writers.contains {
             if case .busy(let attempt) = $0 { attempt.records.contains(record) } else { false }
-        }
+        } || isUnresolved(record)
+    }
+
+    func isUnresolved(_ record: Int) -> Bool {
+        unresolved.values.contains { $0.attempt.records.contains(record) }
     }
 
     private func isLive(_ record: Int) -> Bool {
@@ -197,6 +201,9 @@ extension Simulator {
         switch transition {
         case .halved: occurrences.halvings += 1
         case .willRetry: occurrences.retries += 1
+        case .unresolved: occurrences.unresolved += 1
+        case .resolved(_, true): occurrences.resolvedCommitted += 1
+        case .resolved(_, false): occurrences.resolvedLost += 1
         case .drained:
             if isDrained { fail("drained twice") }
             isDrained = true
@@ -223,6 +230,9 @@ extension Simulator {
 
     mutating func examine() {
         if let broken = database.failure { fail(broken) }
+        for waiter in waiters.suffix(50) where waiter.state == .open {
+            if !machine.holds(waiter.ticket) { fail("1: \(waiter.ticket) is forgotten and open") }
+        }
         let violations = machine.violations(now: now)
         if !violations.isEmpty { fail(violations.joined(separator: "; ")) }
     }
@@ -233,7 +243,9 @@ extension Simulator {
 
     mutating func examineEnd() {
         guard failure == nil else { return }
-        if machine.gauges.recordsHeld != 0 { fail("drained with records held") }
+        if machine.gauges.recordsHeld != 0 && unresolved.isEmpty {
+            fail("drained with records held")
+        }
         for waiter in waiters {
             switch waiter.state {
             case .open:

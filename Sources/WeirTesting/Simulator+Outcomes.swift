@@ -13,9 +13,12 @@ extension Simulator {
         let outcome = judge(attempt)
         var isConnected = staysConnected
         switch outcome {
-        case .transient(.connectionLost), .unknown: isConnected = false
+        case .transient(.connectionLost) where attempt.assignment.work != .resolve:
+            isConnected = false
+        case .unknown, .unresolved: isConnected = false
         default: break
         }
+        if attempt.assignment.work == .resolve { found(outcome, attempt, isConnected: isConnected) }
         note("writer \(number): batch \(attempt.assignment.batch.number): \(outcome)")
         if !isConnected { occurrences.lostConnections += 1 }
         writers[number] = isConnected ? .idle : .disconnected
@@ -24,7 +27,35 @@ extension Simulator {
         handle(effects, after: (attempt, outcome))
     }
 
+    /// What an inquiry says. Once it has said it, that is so.
+    private mutating func answerInquiry(_ attempt: Attempt) -> BatchOutcome {
+        guard let open = unresolved[attempt.assignment.batch] else { return .unknown }
+        if random.chance(plan.deaf) {
+            // An error of the inquiry says nothing of the attempt.
+            return random.chance(50) ? .recordError(culprit: nil) : .unknown
+        }
+        if sabotage == .denyCommit { return .transient(.connectionLost) }
+        return open.isApplied ? .committed : .transient(.connectionLost)
+    }
+
+    private mutating func found(
+        _ outcome: BatchOutcome, _ attempt: Attempt, isConnected: Bool
+    ) {
+        switch outcome {
+        case .committed: break
+        case .transient where isConnected:
+            // Their callers know nothing, and may have sent them again: they are not written now.
+            for record in attempt.records where database.records[record].entry.deadline <= now {
+                database.records[record].isDenied = true
+                occurrences.droppedAsUnknown += 1
+            }
+        default: return
+        }
+        unresolved[attempt.assignment.batch] = nil
+    }
+
     private mutating func judge(_ attempt: Attempt) -> BatchOutcome {
+        if attempt.assignment.work == .resolve { return answerInquiry(attempt) }
         if random.chance(plan.transient),
             let reason = random.element(of: TransientReason.allCases)
         {
@@ -49,6 +80,12 @@ extension Simulator {
                 occurrences.unknownsLost += 1
             }
             return .unknown
+        }
+        if random.chance(plan.unresolved) {
+            let isApplied = random.chance(50)
+            if isApplied { database.commit(attempt.records) }
+            unresolved[attempt.assignment.batch] = (attempt, isApplied)
+            return .unresolved
         }
         commit(attempt)
         return .committed

@@ -28,6 +28,8 @@ package struct Simulator {
         case rejectInnocent
         /// A batch is handed out again while it is in flight.
         case repeatAssignment
+        /// A batch that committed unheard is called lost when somebody asks.
+        case denyCommit
     }
 
     /// How often each kind of thing happened: a simulator that never halves a batch proves nothing
@@ -44,6 +46,12 @@ package struct Simulator {
         package var pauses = 0
         package var unknownsApplied = 0
         package var unknownsLost = 0
+        package var unresolved = 0
+        package var inquiries = 0
+        package var resolvedCommitted = 0
+        package var resolvedLost = 0
+        package var droppedAsUnknown = 0
+        package var abandons = 0
         package var groups = 0
         package var packs = 0
         package var unpackings = 0
@@ -118,9 +126,12 @@ package struct Simulator {
     var groups: [[Int]] = []
     var recordOfMessage: [MessageKey.Identity: Int] = [:]
     var messageCount: UInt64 = 0
+    /// Batches whose COMMIT was not answered, and whether they are written.
+    var unresolved: [BatchNumber: (attempt: Attempt, isApplied: Bool)] = [:]
     var newestBatch = BatchNumber(0)
     var isDraining = false
     var isDrained = false
+    var isAbandoned = false
     var occurrences = Occurrences()
     var history: [String] = []
     var step = 0
@@ -186,6 +197,9 @@ package struct Simulator {
         while failure == nil && !isDrained {
             stepsLeft -= 1
             if stepsLeft == 0 { fail("records are left and nothing moves") }
+            let isHopeless = stepsLeft == 4_000 && plan.endsWithoutDatabase && !unresolved.isEmpty
+            if isHopeless || (plan.isAbandoned && stepsLeft == 4_990) { abandon() }
+            if isAbandoned && plan.endsWithoutDatabase && !unresolved.isEmpty { break }
             passTime()
             switch random.below(10) {
             case 0: random.chance(50) ? submit(makeEntry()) : submitPack()
@@ -196,6 +210,16 @@ package struct Simulator {
             examine()
         }
         examineEnd()
+    }
+
+    private mutating func abandon() {
+        note("the drain is abandoned")
+        isAbandoned = true
+        occurrences.abandons += 1
+        handle(machine.abandon(now: now))
+        for waiter in waiters where waiter.state == .open {
+            fail("1: \(waiter.ticket) was not told that the drain is over")
+        }
     }
 
     private mutating func cutConnections() {

@@ -1,9 +1,15 @@
 import ArgumentParser
 import Weir
 import WeirCheck
+import WeirConfig
 import WeirPostgres
 import WeirRecord
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 #if canImport(Glibc)
     import Glibc
 #else
@@ -37,6 +43,9 @@ struct CheckCommand: AsyncParsableCommand {
     @Option(help: "Connections that the gateway is to have. Default: derived, as in serve.")
     var connections: Int?
 
+    @Option(help: "As in serve; with off the gateway's own tables are not looked at.")
+    var replayWindow: String?
+
     @Flag(help: "As JSON.")
     var json = false
 
@@ -52,7 +61,8 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let examination = Examination(
-            try conninfo(), tables: tableNames, connections: connections)
+            try conninfo(), tables: tableNames, connections: connections,
+            isReplaying: try replay() != .off)
         let result: Examination.Result
         do {
             result = try await examination.run()
@@ -63,6 +73,20 @@ struct CheckCommand: AsyncParsableCommand {
         print(
             json ? JSONReport.text(result) : Self.report.text(result), terminator: "")
         if result.hasErrors { throw ExitCode.configuration }
+    }
+
+    /// As `weir serve` reads it.
+    private func replay() throws -> ReplaySetting {
+        var input = ConfigurationInput()
+        let variable = ProcessInfo.processInfo.environment["WEIR_REPLAY_WINDOW"]
+        input.environment = ["WEIR_REPLAY_WINDOW": variable].compactMapValues { $0 }
+        input.flags = ["--replay-window": replayWindow].compactMapValues { $0 }
+        do throws(ConfigurationError) {
+            return try EffectiveConfiguration(input).configuration.replay.window
+        } catch {
+            for problem in error.problems { complain("\(problem)") }
+            throw error.isUsageOnly ? ExitCode.validationFailure : ExitCode.configuration
+        }
     }
 
     private var tableNames: [TableName] {

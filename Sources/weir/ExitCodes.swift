@@ -3,6 +3,7 @@ import ArgumentParser
 /// What a command's exit says; the numbers are part of the contract (sysexits.h where it has one).
 extension ExitCode {
     static let unreachable = ExitCode(69)
+    static let temporary = ExitCode(75)
     static let configuration = ExitCode(78)
 }
 

@@ -24,6 +24,7 @@ extension ServeCommand {
             flags: [
                 "--db": db, "--tables": tables, "--listen": listen, "--admin": admin,
                 "--connections": connections, "--threads": threads, "--log-level": logLevel,
+                "--replay-window": replayWindow,
             ].compactMapValues { $0 },
             isEmbedded: embedded)
     }
@@ -68,6 +69,7 @@ extension ServeCommand {
                 tables: exposed.isEmpty ? [TableName(Demo.table)] : exposed.map(\.name))
             writers.statementTimeout = database.statementTimeout
             writers.policies = PolicyStore(effective.policies)
+            writers.replay = effective.configuration.replay.window
             return writers
         } catch {
             complain(origin.map { "\($0): \(error.reason)" } ?? error.reason)

@@ -24,6 +24,8 @@ struct ServeCommand: AsyncParsableCommand {
               weir serve --embedded
               weir serve --embedded /var/tmp/demo
               weir serve --db postgres:///app --tables orders,customers
+              weir serve --db postgres:///app --tables orders --migrate
+              weir serve --db postgres:///app --tables orders --replay-window off
               weir serve --config weir.yaml
               weir serve --config weir.yaml --tables orders --print-config
               weir serve --db "host=db dbname=app user=weir" --tables orders --connections 4
@@ -70,6 +72,12 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(help: "Connections to the database. Default: derived from the server's limits.")
     var connections: String?
+
+    @Option(help: "How long message IDs are remembered, at least: 24h, 7d, off. Default: 7d.")
+    var replayWindow: String?
+
+    @Flag(help: "First create or update the gateway's own tables, as weir migrate does.")
+    var migrate = false
 
     @Option(help: "Threads that serve HTTP. Default: 1.")
     var threads: String?
@@ -127,6 +135,7 @@ struct ServeCommand: AsyncParsableCommand {
     ) async throws {
         let configuration = effective.configuration
         let writers = try writerConfiguration(effective, conninfo)
+        try await prepareSchema(writers, isOwner: conninfo != nil, logger)
         var machine = Machine.Configuration(
             configuration, writersMax: ConnectionBudget.derivedMax)
         machine.seed = UInt64.random(in: .min ... .max)

@@ -1,4 +1,5 @@
 import Testing
+import Weir
 import WeirConfig
 import WeirCore
 
@@ -18,6 +19,7 @@ import WeirCore
         case .count(_, let range), .derivedCount(_, let range): "\(range.lowerBound + 1)"
         case .size(_, let range): "\(range.lowerBound + 1)"
         case .duration(_, let range): (range.lowerBound + .milliseconds(1)).configured
+        case .window(_, let range): (range.lowerBound + .seconds(1)).configured
         case .address: "unix:/run/x.sock"
         case .logLevel: "debug"
         case .path: "/run/secrets/x"
@@ -73,7 +75,7 @@ import WeirCore
         case .count(_, let range), .derivedCount(_, let range), .size(_, let range):
             (low, high) = ("\(range.lowerBound)", "\(range.upperBound)")
             (below, above) = ("\(range.lowerBound - 1)", "\(range.upperBound + 1)")
-        case .duration(_, let range):
+        case .duration(_, let range), .window(_, let range):
             (low, high) = (range.lowerBound.configured, range.upperBound.configured)
             let isZero = range.lowerBound == .zero
             below = isZero ? nil : (range.lowerBound - .milliseconds(1)).configured
@@ -93,6 +95,34 @@ import WeirCore
         ] {
             #expect(refusals(text).count == 1, "\(text)")
         }
+    }
+
+    @Test(
+        arguments: [
+            ("off", .off), ("0", .off), ("1h", .on(window: .seconds(3_600))),
+            ("7d", .on(window: .seconds(604_800))),
+        ] as [(String, ReplaySetting)])
+    func theReplayWindowCanBeSwitchedOff(_ text: String, _ expected: ReplaySetting) throws {
+        let loaded = try load("replay: {window: \(text)}").get()
+        #expect(loaded.configuration.replay.window == expected)
+        #expect(
+            try load(environment: ["WEIR_REPLAY_WINDOW": text]).get().configuration.replay
+                .window == expected)
+        // What is printed reads the same again.
+        let printed = try load(loaded.yaml).get()
+        #expect(printed.configuration == loaded.configuration)
+    }
+
+    @Test func aWindowOutlivesWhatItHasToRemember() {
+        #expect(
+            problems("replay: {window: 2h}\nqueue: {timeout: 3h}").contains {
+                $0.contains("replay.window: 2h is shorter than queue.timeout (3h)")
+            })
+        #expect(
+            problems("replay: {window: 3h}\ndatabase: {statement_timeout: 1h}").contains {
+                $0.contains("replay.window: 3h is shorter than four times")
+            })
+        #expect(problems("replay: {window: off}\nqueue: {timeout: 1d}").isEmpty)
     }
 
     @Test(arguments: [

@@ -103,13 +103,13 @@ extension Machine {
 
 extension Effects {
     static func assigns(
-        _ writer: WriterID, _ batch: BatchNumber, attempt: Int = 1, _ tickets: [Ticket],
-        isIsolated: Bool = false
+        _ writer: WriterID, _ batch: BatchNumber, attempt: Int = 1, work: BatchWork = .write,
+        _ tickets: [Ticket], isIsolated: Bool = false
     ) -> Effects {
         var effects = Effects.none
         effects.assignments = [
             Assignment(
-                writer: writer, batch: batch, attempt: attempt, tickets: tickets,
+                writer: writer, batch: batch, attempt: attempt, work: work, tickets: tickets,
                 isIsolated: isIsolated)
         ]
         return effects

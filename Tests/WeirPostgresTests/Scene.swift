@@ -9,11 +9,13 @@ import WeirTesting
 /// One test's schema, and a writer for its tables.
 struct Scene: Sendable {
     private static let count = Atomic<Int>(0)
+    private static let ids = IDGenerator()
 
     let database: Database
     let schema: String
     let writer: PostgresWriter
     let catalog: Catalog
+    let configuration: PostgresWriter.Configuration
 
     struct Options: Sendable {
         var user = "weir"
@@ -21,6 +23,10 @@ struct Scene: Sendable {
         var lockTimeout = Duration.seconds(5)
         /// In place of all tables of the schema.
         var tables: [String]?
+        /// With the replay tables, which all scenes of a server share.
+        var remembers = false
+        /// How long the writer waits; by default twice what the server allows.
+        var patience: Duration?
     }
 
     /// - Parameter sql: makes the tables; all of them are exposed, in the order of their making.
@@ -42,9 +48,13 @@ struct Scene: Sendable {
                   AND NOT relispartition ORDER BY oid
                 """
             ).compactMap { $0[0] }
-        let writer = PostgresWriter(
-            try Self.configuration(
-                database, schema, options, tables: options.tables ?? tables), number: 0)
+        configuration = try Self.configuration(
+            database, schema, options, tables: options.tables ?? tables)
+        if options.remembers {
+            _ = try await Migrator(configuration.conninfo, version: "1").migrate(
+                grantTo: options.user == "weir" ? nil : options.user)
+        }
+        let writer = PostgresWriter(configuration, number: 0)
         try await writer.connect()
         self.database = database
         self.schema = schema
@@ -54,10 +64,8 @@ struct Scene: Sendable {
 
     /// A second writer for the tables of another scene.
     init(another scene: Scene) async throws {
-        let writer = PostgresWriter(
-            try Self.configuration(
-                scene.database, scene.schema, Options(),
-                tables: scene.catalog.found.map(\.name)), number: 1)
+        configuration = scene.configuration
+        let writer = PostgresWriter(configuration, number: 1)
         try await writer.connect()
         database = scene.database
         schema = scene.schema
@@ -75,7 +83,8 @@ struct Scene: Sendable {
                 "\(info) application_name=\(schema)", statementTimeout: options.statementTimeout,
                 lockTimeout: options.lockTimeout),
             tables: tables.map { TableName("\(schema).\($0)") })
-        configuration.statementTimeout = options.statementTimeout
+        configuration.statementTimeout = options.patience.map { $0 / 2 } ?? options.statementTimeout
+        if options.remembers { configuration.replay = .on(window: .seconds(7 * 86_400)) }
         return configuration
     }
 
@@ -130,17 +139,35 @@ struct Scene: Sendable {
     @discardableResult
     func write(
         _ rows: [Row], groups: [Range<Int>] = [], isIsolated: Bool = false,
-        with newer: Catalog? = nil
+        with newer: Catalog? = nil, id: UUID7? = nil
     ) async throws -> BatchReport {
+        await writer.write(
+            try batch(rows, groups: groups, isIsolated: isIsolated, with: newer, id: id))
+    }
+
+    func batch(
+        _ rows: [Row], groups: [Range<Int>] = [], isIsolated: Bool = false,
+        with newer: Catalog? = nil, id: UUID7? = nil
+    ) throws -> WriteBatch {
         let records = try rows.map { row in
             try row.record(for: Self.table(row.table, schema, newer ?? catalog))
         }
-        return await writer.write(
-            WriteBatch(
-                id: IDGenerator().next(unixNanoseconds: 0),
-                number: BatchNumber(1), attempt: 1, records: records, groups: groups,
-                isIsolated: isIsolated))
+        let messages = records.map { record in
+            record.messageID.map { id in
+                let hash = MessageID.hash(id)
+                return MessageKey(
+                    identity: .init(high: hash.high, low: hash.low),
+                    fingerprint: record.fingerprint)
+            }
+        }
+        return WriteBatch(
+            id: id ?? Self.ids.next(unixNanoseconds: 1_700_000_000_000_000_000),
+            number: BatchNumber(1), attempt: 1, records: records, groups: groups,
+            isIsolated: isIsolated, messages: messages.contains { $0 != nil } ? messages : [])
     }
+
+    /// An attempt's name that nobody else has.
+    static func newID() -> UUID7 { ids.next(unixNanoseconds: 1_700_000_000_000_000_000) }
 }
 
 /// One record, as a line of `/v1/bulk` would have it.
@@ -149,6 +176,7 @@ struct Row: Sendable {
     var table: String
     var key: String?
     var data: String
+    var message: String?
 
     static func insert(_ table: String, _ data: String) -> Row {
         Row(options: WriteOptions(.insert), table: table, data: data)
@@ -171,6 +199,13 @@ struct Row: Sendable {
     var returningRow: Row { changed { $0.returnsRow = true } }
     var dryRun: Row { changed { $0.isDryRun = true } }
 
+    /// With this message ID; `nil` with none.
+    func message(_ id: String?) -> Row {
+        var row = self
+        row.message = id
+        return row
+    }
+
     private func changed(_ change: (inout WriteOptions) -> Void) -> Row {
         var row = self
         change(&row.options)
@@ -178,13 +213,15 @@ struct Row: Sendable {
     }
 
     func record(for table: TableSchema) throws -> Record {
-        try Record.decoded(data, for: table, options, key: key)
+        try Record.decoded(data, for: table, options, key: key, messageID: message)
     }
 }
 
 extension BatchReport {
     var effects: [RowEffect] { results.map(\.effect) }
     var keys: [String?] { results.map { $0.key.map { String(decoding: $0, as: UTF8.self) } } }
+    /// What was told first of those that are repeated.
+    var first: [RowEffect?] { results.map { $0.first?.effect } }
     var rows: [String?] { results.map { $0.row.map { String(decoding: $0, as: UTF8.self) } } }
 }
 

@@ -198,6 +198,7 @@ import WeirTesting
             coordinator.abandonDrain()
             await isDrained
             #expect(coordinator.figures().gauges.recordsHeld == 1)
+            #expect(stage.inbox.unread == [["0 outcome-unknown"]])
         }
     }
 

@@ -190,7 +190,7 @@ class GatewayContext:
         command = ["env", *self._settings] if self._settings else []
         command += [str(options.weir), "serve", "--db", self._bench.postgres.conninfo]
         command += ["--tables", "bench,hot,shaped", "--listen", f"127.0.0.1:{port}"]
-        command += ["--admin", f"127.0.0.1:{admin_port}", *options.weir_arguments]
+        command += ["--admin", f"127.0.0.1:{admin_port}", "--migrate", *options.weir_arguments]
         if options.connections is not None:
             command += ["--connections", str(options.connections)]
         ready = f"http://127.0.0.1:{admin_port}/readyz"

@@ -21,7 +21,7 @@ class Gateway:
         self._admin = f"http://127.0.0.1:{_free_port()}"
         self._process = subprocess.Popen(
             [
-                program, "serve", "--db", conninfo, "--tables", ",".join(tables),
+                program, "serve", "--migrate", "--db", conninfo, "--tables", ",".join(tables),
                 "--listen", f"127.0.0.1:{self.address[1]}",
                 "--admin", self._admin.removeprefix("http://"), "--log-level", "warning",
             ]

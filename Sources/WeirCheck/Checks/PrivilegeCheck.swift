@@ -25,6 +25,10 @@ struct PrivilegeCheck: Check {
     }
 
     private func why(_ requirement: Requirement) -> String {
+        if requirement.isOwnSchema {
+            return "Message IDs, attempts and dead letters are kept there. Without it weir serve "
+                + "does not start, unless replay.window is off."
+        }
         let use =
             switch (requirement.place, requirement.privilege) {
             case (.schema, _): "Names in it cannot be looked up"

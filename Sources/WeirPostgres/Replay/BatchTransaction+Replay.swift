@@ -1,0 +1,177 @@
+import Weir
+import WeirCore
+import WeirRecord
+
+// What a transaction leaves in the replay tables: its marker, and an entry for each message ID.
+extension BatchTransaction {
+    /// The marker, and the message IDs' entries: before anything is written, in every gateway, so
+    /// that a transaction that waits for another one's message holds nothing that one could want.
+    ///
+    /// A message that has an entry fails the transaction on the server, and with it all that stands
+    /// behind it in the pipeline: also when a transaction that everybody gave up for lost runs late.
+    mutating func sendClaims() throws(Session.Failure) {
+        guard let ledger, !isDryRun else { return }
+        let parameters = ledger.parameters
+        parameters.removeAll()
+        parameters.append(batch.id)
+        parameters.append(Int32(clamping: batch.attempt))
+        parameters.append(Int32(clamping: batch.records.count))
+        try send(.marker, ledger)
+        let positions = batch.messagePositions
+        guard !positions.isEmpty else { return }
+        parameters.removeAll()
+        parameters.append(batch.id)
+        parameters.appendMessages(batch, positions)
+        parameters.appendArray(TypeOID.int2, positions) { buffer, position in
+            buffer.appendElement(Int16(RowEffect.implied(by: batch.records[position]).rawValue))
+        }
+        parameters.appendArray(TypeOID.text, positions) { buffer, position in
+            buffer.appendElement(batch.records[position].origin.map { Array($0.requestID.utf8) })
+        }
+        parameters.appendArray(TypeOID.text, positions) { buffer, position in
+            buffer.appendElement(batch.records[position].origin?.traceID.map { Array($0.utf8) })
+        }
+        try send(.gate, ledger)
+    }
+
+    private mutating func send(
+        _ statement: ReplayLedger.Statement, _ ledger: ReplayLedger
+    ) throws(Session.Failure) {
+        if !ledger.isPrepared(statement) {
+            try session.sendPrepare(
+                ledger.name(statement), ledger.sql(statement), parameterOIDs: [])
+            expected.append(.prepareLedger(statement))
+        }
+        try session.sendExecute(ledger.name(statement), ledger.parameters)
+        expected.append(.ledger(statement))
+    }
+
+    /// Whether results have to be known before COMMIT is sent: a message's are stored with it, and
+    /// what may have met no row must not be told otherwise if COMMIT is never answered.
+    var resultsAreKept: Bool {
+        guard ledger != nil else { return false }
+        let hasMessages = !batch.messages.isEmpty
+        return steps.contains { step in
+            switch step.plan.shape.kind {
+            case .insert: hasMessages && step.statement.returns != .nothing
+            case .upsert:
+                hasMessages || batch.records[step.plan.positions[0]].lackedColumn != nil
+            case .insertIgnoring, .patch, .delete: true
+            }
+        }
+    }
+
+    /// What the gate stored for want of knowing better is put right. A message that met no row is
+    /// forgotten: its record was not applied.
+    mutating func sendCorrections() throws(Session.Failure) {
+        guard let ledger, !batch.messages.isEmpty, !isDryRun else { return }
+        var changed: [Int] = []
+        var withdrawn: [Int] = []
+        for position in batch.messagePositions {
+            let result = results[position]
+            if result.effect == .notFound {
+                withdrawn.append(position)
+            } else if result.key != nil || result.effect != .implied(by: batch.records[position]) {
+                changed.append(position)
+            }
+        }
+        guard !changed.isEmpty || !withdrawn.isEmpty else { return }
+        let parameters = ledger.parameters
+        parameters.removeAll()
+        try send(.byIndex, ledger)
+        if !changed.isEmpty {
+            parameters.appendIdentities(batch, changed)
+            parameters.appendArray(TypeOID.int2, changed) { buffer, position in
+                buffer.appendElement(Int16(results[position].effect.rawValue))
+            }
+            parameters.appendArray(TypeOID.text, changed) { buffer, position in
+                buffer.appendElement(results[position].key)
+            }
+            try send(.results, ledger)
+        }
+        if !withdrawn.isEmpty {
+            parameters.removeAll()
+            parameters.appendIdentities(batch, withdrawn)
+            try send(.withdraw, ledger)
+        }
+    }
+
+    func ledgerStatement(_ expectation: Expectation) -> ReplayLedger.Statement? {
+        switch expectation {
+        case .prepareLedger(let statement), .ledger(let statement): statement
+        default: nil
+        }
+    }
+
+    /// What it means that a statement for the replay tables failed: never that a record is at fault.
+    var refusal: ReplayLedger.Refusal? {
+        guard let trouble, let statement = trouble.statement else { return nil }
+        return ReplayLedger.refusal(of: statement, trouble.error)
+    }
+
+    func classifiedByLedger(_ trouble: Trouble) -> BatchReport? {
+        guard let refusal else { return nil }
+        var report = BatchReport(.transient(.other))
+        switch refusal {
+        case .messageMet, .generationClosed: break
+        case .ordinary:
+            if case .transient(let reason) = ErrorClass(trouble.error) {
+                report.outcome = .transient(reason)
+                report.isConnected = reason != .connectionLost
+            }
+        case .broken:
+            // The next connection says what is wrong with the tables.
+            report.outcome = .transient(.connectionLost)
+            report.isConnected = false
+        }
+        report.error = DatabaseError(
+            code: .retriesExhausted, sqlstate: trouble.error.sqlstate,
+            message: trouble.error.message)
+        return report
+    }
+}
+
+extension RowEffect {
+    /// What a record comes to as a rule: what its message's entry says before anything else is
+    /// known, and what its caller is told when COMMIT was not answered and turns out to have
+    /// taken effect.
+    static func implied(by record: Record) -> RowEffect {
+        switch WriteStatement.Kind(record) {
+        case .insert, .insertIgnoring: .inserted
+        case .upsert, .patch: .updated
+        case .delete: .deleted
+        }
+    }
+}
+
+extension WriteBatch {
+    /// Positions of the records that carry a message ID, in the order of the IDs: all gateways claim
+    /// them in one order, so that none waits for another in a circle.
+    var messagePositions: [Int] {
+        let claims = messages.enumerated().compactMap { position, message in
+            message.map { (identity: $0.identity, position: position) }
+        }
+        return claims.sorted {
+            let (left, right) = ($0.identity, $1.identity)
+            return left.high != right.high ? left.high < right.high : left.low < right.low
+        }.map(\.position)
+    }
+}
+
+extension ParameterList {
+    func appendIdentities(_ batch: WriteBatch, _ positions: [Int]) {
+        appendArray(TypeOID.uuid, positions) { buffer, position in
+            if let message = batch.messages[position] { buffer.appendElement(message.identity) }
+        }
+    }
+
+    /// IDs and fingerprints.
+    func appendMessages(_ batch: WriteBatch, _ positions: [Int]) {
+        appendIdentities(batch, positions)
+        appendArray(TypeOID.int8, positions) { buffer, position in
+            if let message = batch.messages[position] {
+                buffer.appendElement(Int64(bitPattern: message.fingerprint))
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+import Weir
+import WeirCore
+import WeirRecord
+
+/// What one connection knows of the replay tables: which generation takes entries, and which of the
+/// statements for them it has prepared. docs/decisions/0016-replay-protocol.md has the protocol.
+final class ReplayLedger {
+    /// One of the two halves of the memory. The other one is frozen.
+    enum Half: String, Sendable {
+        case a
+        case b
+
+        var other: Half { self == .a ? .b : .a }
+        var attempts: String { "weir.attempt_\(rawValue)" }
+        var messages: String { "weir.replay_\(rawValue)" }
+    }
+
+    struct Generation: Equatable, Sendable {
+        var current: Half
+        /// How often the halves have been exchanged.
+        var number: Int64
+    }
+
+    /// Statements that are prepared when they are first needed.
+    enum Statement: String {
+        /// The attempt's own row: who finds it committed knows that the attempt has.
+        case marker
+        /// An entry for each message ID; fails when one of them has an entry already.
+        case gate
+        /// The entries of message IDs.
+        case look
+        /// Puts right what the gate could not know yet.
+        case results
+        /// Takes entries of this very transaction back.
+        case withdraw
+        /// Keeps plans that were made for small tables from reading large ones from end to end.
+        case byIndex
+    }
+
+    /// How many batches look for their message IDs first, once one was met that had committed.
+    private static let cautionMax = 16
+
+    private(set) var generation: Generation
+    /// Of this gateway, for the history of messages.
+    private let origin: WriterOrigin
+    private var prepared: Set<String> = []
+    private var caution = 0
+    let parameters = ParameterList()
+
+    init(_ generation: Generation, origin: WriterOrigin) {
+        self.generation = generation
+        self.origin = origin
+    }
+
+    // MARK: Generations
+
+    static func readGeneration(
+        on session: Session, by deadline: Timestamp
+    ) throws(Session.Failure) -> Generation {
+        let rows = try session.query("SELECT current, number FROM weir.generation", by: deadline)
+        guard let row = rows.first, row.count == 2, let half = row[0].flatMap(Half.init),
+            let number = row[1].flatMap({ Int64($0) })
+        else { throw .lost("weir.generation has no row") }
+        return Generation(current: half, number: number)
+    }
+
+    /// The generation that takes entries, when a connection begins.
+    static func open(
+        on session: Session, by deadline: Timestamp
+    ) throws(ConnectFailure) -> Generation {
+        do throws(Session.Failure) {
+            return try readGeneration(on: session, by: deadline)
+        } catch {
+            switch error {
+            case .lost(let reason): throw ConnectFailure(reason)
+            case .server(let error) where error.sqlstate == "42501":
+                throw ConnectFailure(
+                    "\(error.message); let the owner of schema weir run "
+                        + "`weir migrate --grant-to` with this role's name")
+            case .server(let error):
+                throw ConnectFailure("\(error.message); run `weir migrate`")
+            }
+        }
+    }
+
+    func update(on session: Session, by deadline: Timestamp) throws(Session.Failure) {
+        generation = try Self.readGeneration(on: session, by: deadline)
+    }
+
+    // MARK: Expecting repetitions
+
+    /// Whether the next batch should look before it writes: repetitions come in swarms, and each one
+    /// that the gate meets costs a transaction.
+    var expectsRepetitions: Bool { caution > 0 }
+
+    func noteLook(hasFound: Bool) {
+        caution = hasFound ? Self.cautionMax : max(caution - 1, 0)
+    }
+
+    // MARK: Statements
+
+    func name(_ statement: Statement) -> String {
+        switch statement {
+        case .look, .byIndex: "weir_\(statement.rawValue)"
+        default: "weir_\(statement.rawValue)_\(generation.current.rawValue)"
+        }
+    }
+
+    func isPrepared(_ statement: Statement) -> Bool { prepared.contains(name(statement)) }
+    func markPrepared(_ statement: Statement) { prepared.insert(name(statement)) }
+
+    func sql(_ statement: Statement) -> String {
+        let half = generation.current
+        return switch statement {
+        case .marker:
+            "INSERT INTO \(half.attempts) (id, attempt, records, outcome, instance, version) "
+                + "VALUES ($1::uuid, $2::int4, $3::int4, 0, \(quotedLiteral(origin.instance)), "
+                + "\(quotedLiteral(origin.version)))"
+        case .gate:
+            // The other half is frozen, so that it may be asked once and for all of them.
+            """
+            INSERT INTO \(half.messages) (id, attempt_id, fingerprint, outcome, request, trace)
+            SELECT u.id, $1::uuid, u.fingerprint, u.outcome, u.request, u.trace
+            FROM unnest($2::uuid[], $3::int8[], $4::int2[], $5::text[], $6::text[])
+                AS u(id, fingerprint, outcome, request, trace)
+            WHERE (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = ANY ($2))
+                THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
+            """
+        case .look:
+            [Half.a, .b].map { half in
+                """
+                SELECT u.ord, r.fingerprint = u.fingerprint,
+                    pg_catalog.encode(pg_catalog.uuid_send(r.attempt_id), 'hex'),
+                    r.outcome, r.key, r.dead_letter
+                FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS u(id, fingerprint, ord)
+                JOIN \(half.messages) r ON r.id = u.id
+                """
+            }.joined(separator: " UNION ALL ")
+        case .results:
+            """
+            UPDATE \(half.messages) r SET outcome = u.outcome, key = u.key
+            FROM unnest($1::uuid[], $2::int2[], $3::text[]) AS u(id, outcome, key)
+            WHERE r.id = u.id
+            """
+        case .withdraw: "DELETE FROM \(half.messages) WHERE id = ANY ($1::uuid[])"
+        case .byIndex: "SET LOCAL enable_seqscan = off"
+        }
+    }
+
+    /// Names nothing, now or ever: reading it as a relation is the error that says that a message ID
+    /// is in the older half.
+    private static let met = "pg_catalog.weir_message_met"
+
+    // MARK: What an error says
+
+    /// What it means that one of these statements failed.
+    enum Refusal: Equatable {
+        /// A message ID of the batch has committed before: which one has to be looked up.
+        case messageMet
+        /// The generation was closed: the other one takes entries now.
+        case generationClosed
+        /// The batch meets what any other batch could meet.
+        case ordinary
+        /// The tables are not what they were.
+        case broken
+    }
+
+    static func refusal(of statement: Statement, _ error: ServerError) -> Refusal {
+        if statement == .gate, error.sqlstate == "23505" { return .messageMet }
+        if error.sqlstate == "42P01", error.message.contains("weir_message_met") {
+            return .messageMet
+        }
+        if error.sqlstate == "23514", error.constraint == "weir_generation_closed" {
+            return .generationClosed
+        }
+        if case .transient = ErrorClass(error) { return .ordinary }
+        return .broken
+    }
+}
+
+/// Which gateway an entry comes from.
+package struct WriterOrigin: Sendable, Equatable {
+    package var instance = ""
+    package var version = ""
+    package var configurationHash = ""
+
+    package init() {}
+}
