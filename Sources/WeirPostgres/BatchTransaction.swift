@@ -12,16 +12,17 @@ struct BatchTransaction {
     let deadline: Timestamp
 
     /// What the server owes, in the order in which it answers.
-    private enum Expectation {
+    enum Expectation {
         case begin
         case prepare(WriteStatement.Shape, step: Int)
+        case prepareSingle(WriteStatement.Shape, step: Int)
         case deallocate
         case step(Int)
         case deferredChecks
         case commit
     }
 
-    private struct Step {
+    struct Step {
         let plan: BatchPlan.Step
         let statement: WriteStatement
     }
@@ -33,9 +34,10 @@ struct BatchTransaction {
         var step: Int?
     }
 
-    private var steps: [Step] = []
+    var steps: [Step] = []
     private var preparing: Set<WriteStatement.Shape> = []
-    private var expected: [Expectation] = []
+    var preparingSingle: Set<WriteStatement.Shape> = []
+    var expected: [Expectation] = []
     private var results: [RowResult]
     var trouble: Trouble?
     var completedSteps = 0
@@ -126,9 +128,13 @@ struct BatchTransaction {
         _ step: BatchPlan.Step, _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) {
         let entry = cache.entry(step.shape, step.table)
-        if let orphan = cache.popOrphan() {
+        while let orphan = cache.popOrphan() {
             try session.sendCommand("DEALLOCATE \(orphan)")
             expected.append(.deallocate)
+        }
+        let isAlone = step.positions.count == 1
+        if isAlone && entry.isSinglePrepared {
+            return try executeSingle(step, entry)
         }
         // A shape that comes in several waves is prepared in the first.
         if !entry.isPrepared && preparing.insert(step.shape).inserted {
@@ -137,8 +143,10 @@ struct BatchTransaction {
                 parameterOIDs: entry.statement.parameterTypes.map(\.arrayOID))
             expected.append(.prepare(step.shape, step: steps.count))
         }
-        guard entry.statement.isSingleRow && step.positions.count > 1 else {
-            return try execute(step, entry, &parameters)
+        if isAlone || !entry.statement.isSingleRow {
+            try execute(step, entry, &parameters)
+            if isAlone { try prepareSingle(step, entry, &cache) }
+            return
         }
         for position in step.positions {
             try execute(
@@ -195,7 +203,7 @@ struct BatchTransaction {
 
     private func stepIndex(_ expectation: Expectation) -> Int? {
         switch expectation {
-        case .step(let index), .prepare(_, let index): index
+        case .step(let index), .prepare(_, let index), .prepareSingle(_, let index): index
         default: nil
         }
     }
@@ -208,6 +216,8 @@ struct BatchTransaction {
             break
         case .prepare(let shape, _):
             cache.markPrepared(shape)
+        case .prepareSingle(let shape, _):
+            cache.markSinglePrepared(shape)
         case .step(let index):
             completedSteps += 1
             StepResult(statement: steps[index].statement, step: steps[index].plan)
