@@ -22,6 +22,8 @@ extension Coordinator.State {
             id: id, recordCount: batch.records.count, assignedAt: assignedAt[writer.number],
             finishedAt: now, databaseTime: report.databaseTime, refusal: batch.refusal)
         actions.report = report
+        actions.isRemembered = epochs[writer.number] == windowEpoch
+        if !report.isConnected { window.suspend() }
         return machine.finished(writer, outcome, isConnected: report.isConnected, now: now)
     }
 

@@ -22,6 +22,8 @@ package struct Metrics: Sendable {
     /// Those of them that turned out to have committed, and not to have.
     package private(set) var resolvedCommitted = 0
     package private(set) var resolvedLost = 0
+    /// Repetitions that were answered from memory.
+    package private(set) var replays = 0
     package private(set) var errors: [String: Int] = [:]
 
     package init() {}
@@ -46,6 +48,8 @@ package struct Metrics: Sendable {
         }
         if let error = report.error { errors[error.sqlstate, default: 0] += 1 }
     }
+
+    mutating func countReplay() { replays += 1 }
 
     mutating func count(_ transition: Transition) {
         switch transition {

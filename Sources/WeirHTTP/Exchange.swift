@@ -8,8 +8,8 @@ import WeirRecord
 final class Exchange {
     /// What the answer waits for.
     enum State {
-        /// For the fate of one record.
-        case record(Ticket)
+        /// For the fate of one record; no ticket when it is on its way already.
+        case record(Ticket?)
         /// For the fates of many.
         case many(ManyRecords)
         /// For its turn.
