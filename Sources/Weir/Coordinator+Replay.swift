@@ -29,13 +29,12 @@ extension Coordinator {
 }
 
 extension Coordinator.Submission {
-    /// What the core is told of the record. Two hashes are computed here: not under the lock.
+    /// What the core is told of the record.
     var entry: Entry {
         var message: MessageKey?
-        if !record.options.isDryRun, let id = record.messageID {
-            let hash = MessageID.hash(id)
+        if !record.options.isDryRun, let print = record.message {
             message = MessageKey(
-                identity: .init(high: hash.high, low: hash.low), fingerprint: record.fingerprint)
+                identity: .init(high: print.high, low: print.low), fingerprint: print.fingerprint)
         }
         return Entry(
             table: record.table.id, orderHash: record.orderHash, byteCount: record.byteCount,

@@ -65,6 +65,8 @@ package struct Metrics: Sendable {
     mutating func count(_ fate: Fate) {
         switch fate {
         case .stored(let result, _): effects[result.effect.rawValue] += 1
+        case .failed(let failure) where failure.deadLetter != nil:
+            effects[RowEffect.deadLettered.rawValue] += 1
         case .failed(let failure): failures[failure.code, default: 0] += 1
         }
     }

@@ -23,6 +23,10 @@ final class Exchange {
     let isKeepAlive: Bool
     let omitsBody: Bool
     let mintedID: UUID7
+    private let traceID: TraceID?
+    /// What its records say of where they came from.
+    private(set) lazy var origin = RecordOrigin(
+        requestID.map { .said($0) } ?? .minted(mintedID), trace: traceID)
     var state: State?
     /// The catalog has been looked at since the request came: what it says may be held against it.
     var isCatalogConfirmed = false
@@ -34,6 +38,7 @@ final class Exchange {
         isKeepAlive = head.isKeepAlive
         omitsBody = head.isHeadRequest
         self.mintedID = mintedID
+        traceID = head.traceID
     }
 
     var isReady: Bool {
