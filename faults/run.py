@@ -63,7 +63,7 @@ class Tally:
 
     def verdict(self, wanted: int) -> str:
         if self.missing:
-            return f"not run: {self.missing}"
+            return "not run"
         if self.failed:
             return "FAILED"
         if self.counted < wanted:
@@ -72,6 +72,7 @@ class Tally:
 
     def line(self, wanted: int) -> str:
         fired = " ".join(f"{what}={count}" for what, count in sorted(self.fired.items()))
+        fired = self.missing or fired
         split = f"{self.committed}/{self.aborted}"
         return (
             f"{self.row.name:<5} {self.verdict(wanted):<12} {self.counted:>3}/{wanted:<3} rounds  "

@@ -27,6 +27,7 @@ from . import model
 from .web import Break, Client, Lost, Refused, Request, Response
 
 FINAL = ("ok", "dead", "rejected")
+REFUSED = ("dead", "rejected")
 EFFECTS = ("inserted", "updated", "deleted", "unchanged", "ignored", "merged", "replayed")
 
 # What a caller does next, in parts of a thousand: 70 % new, 20 % again, 5 % poison, 5 % bursts.
@@ -55,7 +56,7 @@ def classify(status: int, body: dict) -> str:
     if result == "dead_lettered":
         return "dead"
     if error.get("code") == "rolled-back":
-        return "rejected"
+        return "rolled_back"
     if status in (408, 429, 503, 504):
         return "unknown" if error.get("written") == "unknown" else "no"
     return "rejected" if status < 500 else "odd"
@@ -91,6 +92,9 @@ class Callers:
                     e="invoke", id=record.id, n=attempt, kind=record.kind, again=again, **record.facts
                 )
             answers = await self._attempt(rng, request, len(records), attempt)
+            # A group that failed for a member that may come again may come again.
+            fate = "rejected" if any(kind in REFUSED for kind, _ in answers) else "no"
+            answers = [(fate if kind == "rolled_back" else kind, d) for kind, d in answers]
             for position, (record, answer) in enumerate(zip(records, answers)):
                 kind, details = answer
                 self.log.write(

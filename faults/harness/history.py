@@ -72,6 +72,11 @@ class History:
                 found[answer["c"]] += 1
         return dict(found)
 
+    def codes(self, wanted: tuple[str, ...]) -> int:
+        """How many answers had one of these codes."""
+        return sum(
+            a.get("code") in wanted for m in self.messages.values() for a in m.answers)
+
     def recovered(self) -> tuple[int, int]:
         """Of the messages that lost an answer: how many had committed, how many had not."""
         committed = aborted = 0

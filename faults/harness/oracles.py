@@ -204,6 +204,12 @@ def atomic(history: History, contents: Contents) -> list[str]:
     return found
 
 
+def _lost_its_place(message: Message) -> bool:
+    """One of many in a request that was told to come again, or one whose caller did not wait."""
+    is_many = message.id.rpartition("#")[1] or "pair" in message.facts
+    return message.has("gave_up") or bool(is_many) and message.has("no", "unknown", "refused")
+
+
 def order(history: History, contents: Contents) -> list[str]:
     """Per key, records took effect in the order in which they were sent: each after the one before
     had its answer, or in one request. A record that was told to come again lost its place."""
@@ -215,7 +221,7 @@ def order(history: History, contents: Contents) -> list[str]:
             before = highest.get(row.key)
             if before is None or row.seq >= before[0]:
                 highest[row.key] = (row.seq, row.id)
-            elif message is not None and not message.has("no", "unknown", "refused"):
+            elif message is not None and not _lost_its_place(message):
                 found.append(f"{row.key}: {row.id} ({row.seq}) took effect after {before}")
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import random
 import shutil
@@ -14,14 +13,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import model, oracles
-from .caller import MIX, classify
+from . import judging, model, oracles
+from .caller import MIX
 from .cluster import ROLE, Cluster
+from .direct import Direct
 from .gateway import Gateway, Product
 from .guard import Guard
 from .history import Contents, History
 from .pg import Pg
-from .proxy import CUT, Point, Proxy, Transaction
+from .proxy import CUT, Point, Proxy
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -32,7 +32,6 @@ POLICIES = {
     "t_upsert": {},
     "t_life": {},
 }
-RSS_KB_MAX = 400_000
 FDS_MAX = 300
 
 
@@ -68,17 +67,15 @@ class Round:
         self.proxies: list[Proxy] = []
         self.gateways: list[Gateway] = []
         self.callers: list[subprocess.Popen] = []
-        self.logs: list[Path] = []
+        self.direct = Direct(folder / "harness.jsonl")
+        self.logs: list[Path] = [folder / "harness.jsonl"]
+        # Kinds of records of a row's life that this round's fault refuses for good.
         self.may_reject: frozenset = frozenset()
-        self.may_exit_badly = False
         # Tables whose rows another command wrote again: their xmin says nothing any more.
         self.rewritten: set[str] = set()
         self.fds_max = FDS_MAX
         self._deferred: list = []
-        self._own_log = None
-        self.checks_live = True
-        self._backends_max = 0
-        self._open_max: Counter = Counter()
+        self.open_max: Counter = Counter()
         self._sampler: threading.Thread | None = None
         self._sampling = threading.Event()
         self._lock = threading.Lock()
@@ -208,6 +205,13 @@ class Round:
                 if taken or (name == "after" and transaction.tag != "COMMIT"):
                     return None
                 held[name] = point
+            if name == "before":
+                # A transaction that has failed already is no secret, whether its COMMIT comes or not.
+                time.sleep(0.015)
+                if transaction.error:
+                    with lock:
+                        del held[name]
+                    return None
             (before if name == "before" else after).set()
             go.wait(seconds + 5)
             return CUT
@@ -228,17 +232,17 @@ class Round:
     def finish(self) -> Result:
         """Waits for the callers, looks whether all is well again, and judges."""
         self._join_callers()
-        if self.checks_live:
-            self._check_live()
+        judging.check_live(self)
         self._sampling.set()
         self._sampler.join()
         metrics = [g.metrics() if g.is_running() else {} for g in self.gateways]
         for gateway in self.gateways:
             code = gateway.stop()
             self.guard.forget(gateway.pid)
-            if code != 0 and not self.may_exit_badly:
+            if code != 0:
                 self.broken("LIVE", f"{gateway.name} ended with {code} after SIGTERM")
-        self._check_bounds()
+        self.direct.close()
+        judging.check_bounds(self)
         history = History(self.logs)
         with self.pg() as pg:
             contents = Contents(pg)
@@ -246,11 +250,13 @@ class Round:
         self.result.messages = len(history.messages)
         contents.rewritten = self.rewritten
         self.result.violations += oracles.judge(history, contents, self.may_reject)
-        self._reconcile()
-        self._split()
+        judging.reconcile(self)
+        judging.split(self)
+        if unsure := history.classes().get("unknown"):
+            self.fire("answered-unknown", unsure)
         if self.row.after:
             self.row.after(self)
-        self._look_for_teeth()
+        judging.look_for_teeth(self)
         return self.result
 
     def _join_callers(self) -> None:
@@ -266,177 +272,11 @@ class Round:
                 self.broken("LIVE", "callers did not come to an end")
             self.guard.forget(process.pid)
 
-    def _check_live(self) -> None:
-        """After healing: fresh probes commit in every lane's table, and the pool is whole."""
-        for number, gateway in enumerate(self.gateways):
-            for table in ("t_append", "t_tick", "t_upsert"):
-                if table in self.tables and not self._probe(gateway, number, table):
-                    self.broken("LIVE", f"a fresh record for {table} did not commit in time")
-        deadline = time.monotonic() + 8
-        while True:
-            open_count = [len(p.live_links()) for p in self.proxies]
-            with self.pg() as pg:
-                stuck = pg.query(
-                    "SELECT pid, state FROM pg_stat_activity WHERE datname = current_database() "
-                    f"AND usename = '{ROLE}' AND state LIKE 'idle in transaction%'")
-            wanted = [g.connections for g in self.gateways]
-            if open_count == wanted and not stuck:
-                return
-            if time.monotonic() > deadline:
-                if open_count != wanted:
-                    self.broken("LIVE", f"connections are {open_count}, not {wanted}")
-                if stuck:
-                    self.broken("LIVE", f"backends stay in transactions: {stuck}")
-                return
-            time.sleep(0.05)
-
-    def _probe(self, gateway: Gateway, number: int, table: str) -> bool:
-        identity = f"{self.row.name}.{self.number}.probe{number}.{table}"
-        make = {
-            "t_append": lambda: model.append(identity, identity, 1),
-            "t_tick": lambda: model.tick(identity, "probe", 1_000_000 + number),
-            "t_upsert": lambda: model.upsert(identity, identity, 1),
-        }
-        record = make[table]()
-        deadline = time.monotonic() + 8
-        while time.monotonic() < deadline:
-            if self.call(gateway, record)[0] == "ok":
-                return True
-            time.sleep(0.1)
-        return False
-
-    def call(self, gateway: Gateway, record: model.Record, again: bool = False, timeout: float = 5):
-        """Sends a record once, as callers do, with their log; returns its class and answer."""
-        self.write(e="invoke", id=record.id, n=1, kind=record.kind, again=again, **record.facts)
-        kind, body = self.post(gateway, record, timeout)
-        error = body.get("error") or body
-        details = {k: body[k] for k in ("result",) if k in body}
-        details |= {k: error[k] for k in ("code", "written", "sqlstate") if error.get(k)}
-        self.write(e="answer", id=record.id, n=1, c=kind, kind=record.kind, again=again, **details)
-        return kind, body
-
-    def call_many(self, gateway: Gateway, records: list[model.Record], timeout: float = 5):
-        """Upserts in one request, each with its own ID; returns their classes."""
-        lines = [
-            json.dumps({
-                "op": "upsert", "table": x.table, "id": x.id, "key": {"k": x.facts["k"]}, "data": x.data})
-            for x in records
-        ]
-        for record in records:
-            self.write(e="invoke", id=record.id, n=1, kind=record.kind, **record.facts)
-        status, body = self._request(
-            gateway, "POST", "/v1/bulk", "\n".join(lines).encode() + b"\n",
-            {"Content-Type": "application/x-ndjson"}, timeout)
-        if "items" in body:
-            classes = [classify(item["status"], item) for item in body["items"]]
-        else:
-            classes = [classify(status, body) if status else body["class"]] * len(records)
-        for record, kind in zip(records, classes):
-            self.write(e="answer", id=record.id, n=1, c=kind, kind=record.kind)
-        return classes
-
-    def write(self, **fields) -> None:
-        with self._lock:
-            if self._own_log is None:
-                path = self.folder / "harness.jsonl"
-                self.logs.append(path)
-                self._own_log = open(path, "w")
-            self._own_log.write(json.dumps({**fields, "t": time.monotonic()}) + "\n")
-            self._own_log.flush()
-
-    def post(self, gateway: Gateway, record: model.Record, timeout: float = 5):
-        path, method = f"/v1/tables/{record.table}/records", "POST"
-        if record.kind == "upsert":
-            path, method = f"{path}/{record.facts['k']}", "PUT"
-        headers = {"Content-Type": "application/json", "Idempotency-Key": record.id}
-        if record.kind in ("append", "dead"):
-            headers["Weir-Order-Key"] = record.facts["k"]
-        status, body = self._request(gateway, method, path, record.bytes(), headers, timeout)
-        return (classify(status, body), body) if status else (body["class"], {})
-
-    @staticmethod
-    def _request(gateway, method, path, body, headers, timeout) -> tuple[int, dict]:
-        """Status and body, or 0 and a class where there was no answer."""
-        connection = http.client.HTTPConnection(*gateway.address, timeout=timeout)
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        except ConnectionRefusedError:
-            return 0, {"class": "refused"}
-        except (OSError, ValueError, http.client.HTTPException):
-            return 0, {"class": "lost"}
-        finally:
-            connection.close()
-
     def _sample(self) -> None:
         while not self._sampling.wait(0.2):
             for number, (gateway, proxy) in enumerate(zip(self.gateways, self.proxies)):
                 gateway.sample()
-                self._open_max[number] = max(self._open_max[number], len(proxy.live_links()))
-
-    def _check_bounds(self) -> None:
-        for number, gateway in enumerate(self.gateways):
-            if self._open_max[number] > gateway.connections:
-                self.broken(
-                    "BOUND", f"{self._open_max[number]} connections; {gateway.connections} allowed")
-            rss = max((s["rss_kb"] for s in gateway.samples), default=0)
-            fds = max((s["fds"] for s in gateway.samples), default=0)
-            if rss > RSS_KB_MAX:
-                self.broken("BOUND", f"{gateway.name} took {rss} kB")
-            if fds > self.fds_max:
-                self.broken("BOUND", f"{gateway.name} had {fds} descriptors")
-
-    def _reconcile(self) -> None:
-        """What the gateway counted is what callers were told, up to the answers that were lost."""
-        if any(g.starts != 1 for g in self.gateways) or not all(self.metrics):
-            return
-        counted = sum(
-            v for m in self.metrics for k, v in m.items() if k.startswith("weir_records_total"))
-        classes = self.history.classes()
-        lost = classes.get("lost", 0)
-        told = sum(classes.values()) - lost - classes.get("refused", 0) - classes.get("gave_up", 0)
-        if not told <= counted <= told + lost:
-            self.broken(
-                "RECON", f"the gateway counted {counted:.0f} records; callers had {told} answers "
-                f"and lost {lost}")
-
-    def truth(self, transaction: Transaction) -> str | None:
-        """How a transaction ended: by its marker, else by what the proxy saw."""
-        if transaction.marker in self.contents.attempts:
-            return "committed" if self.contents.attempts[transaction.marker] == 0 else "aborted"
-        if self.contents.has_replay and transaction.marker:
-            return "aborted"
-        return transaction.truth
-
-    def _split(self) -> None:
-        for proxy in self.proxies:
-            for transaction in proxy.ambiguous():
-                truth = self.truth(transaction)
-                if truth == "committed":
-                    self.result.committed += 1
-                elif truth == "aborted":
-                    self.result.aborted += 1
-                seen = transaction.truth
-                if seen and truth != seen:
-                    self.broken(
-                        "UNKNOWN", f"attempt {transaction.marker} {seen} by the proxy's account, "
-                        f"and {truth} by the database's")
-        if self.row.unknown_from == "callers":
-            self.result.committed, self.result.aborted = self.history.recovered()
-
-    def _look_for_teeth(self) -> None:
-        """Whether the fault bit; a round in which it did not proves nothing."""
-        lacking = [
-            f"{what} {self.result.fired[what]} of {count}"
-            for what, count in self.row.at_least.items() if self.result.fired[what] < count
-        ]
-        for outcome in self.row.unknown:
-            if not getattr(self.result, outcome):
-                lacking.append(f"nothing ambiguous that {outcome}")
-        if self.result.messages < self.row.messages_min:
-            lacking.append(f"{self.result.messages} messages")
-        self.result.vacuous = ", ".join(lacking)
+                self.open_max[number] = max(self.open_max[number], len(proxy.live_links()))
 
     def clean_up(self) -> None:
         """Whatever happened: no process of this round stays."""

@@ -9,10 +9,9 @@ import signal
 import time
 
 from harness import model
-from harness.caller import classify
 from harness.round import Round
 from harness.rows import row
-from harness.web import Break, Client, Lost, Refused, Request
+from harness.web import Break, Client
 
 CROWD = 1000
 
@@ -62,43 +61,21 @@ def crowd(r: Round) -> None:
     r.begin()
     r.fds_max += CROWD
     record = model.append(f"{r.row.name}.{r.number}.one", "one", 1)
-    request = Request("POST", "/v1/tables/t_append/records", record.bytes(), {
-        "Content-Type": "application/json", "Idempotency-Key": record.id, "Weir-Order-Key": "one"})
-    results = asyncio.run(send_all(r, record, request))
+
+    async def send_all() -> list[str]:
+        client = Client(*r.gateway.address)
+        try:
+            return await asyncio.gather(
+                *(r.direct.settle(client, record) for _ in range(CROWD)))
+        finally:
+            client.close()
+
+    results = asyncio.run(send_all())
     r.fire("callers", len(results))
     fates = {kind: results.count(kind) for kind in set(results)}
     r.note(str(fates))
     if set(fates) != {"ok"}:
         r.broken("TWICE", f"callers of one message were answered {fates}")
-
-
-async def send_all(r: Round, record: model.Record, request: Request) -> list[str]:
-    client = Client(*r.gateway.address)
-
-    async def one() -> str:
-        for attempt in range(1, 20):
-            r.write(e="invoke", id=record.id, n=attempt, kind=record.kind, **record.facts)
-            details = {}
-            try:
-                response = await client.send(request, timeout=20)
-                import json
-
-                body = json.loads(response.body)
-                kind = classify(response.status, body)
-                details = {"result": body.get("result"), "code": body.get("code")}
-            except Refused:
-                kind = "refused"
-            except Lost:
-                kind = "lost"
-            r.write(e="answer", id=record.id, n=attempt, c=kind, kind=record.kind, **details)
-            if kind in ("ok", "rejected", "dead"):
-                return kind
-            await asyncio.sleep(r.rng.random() * 0.3)
-        return kind
-
-    results = await asyncio.gather(*(one() for _ in range(CROWD)))
-    client.close()
-    return results
 
 
 def drained_soon(r: Round) -> None:
@@ -158,30 +135,12 @@ async def send_pairs(r: Round) -> None:
     client = Client(*r.gateway.address)
     key = f"{r.row.name}.{r.number}.pair"
 
-    async def send(record: model.Record, again: bool) -> None:
-        request = Request("POST", "/v1/tables/t_append/records", record.bytes(), {
-            "Content-Type": "application/json", "Idempotency-Key": record.id, "Weir-Order-Key": key})
-        for attempt in range(1, 40):
-            r.write(e="invoke", id=record.id, n=attempt, kind=record.kind, again=again, **record.facts)
-            try:
-                import json
-
-                response = await client.send(request, timeout=5)
-                body = json.loads(response.body)
-                kind, details = classify(response.status, body), {"result": body.get("result")}
-            except (Refused, Lost) as error:
-                kind, details = "lost" if isinstance(error, Lost) else "refused", {}
-            r.write(e="answer", id=record.id, n=attempt, c=kind, kind=record.kind, again=again, **details)
-            if kind in ("ok", "rejected", "dead"):
-                return
-            await asyncio.sleep(0.05)
-
     for number in range(1, 31):
         pair = [model.append(f"{key}.{number}.{side}", key, number) for side in "ab"]
-        await asyncio.gather(*(send(record, False) for record in pair))
+        await asyncio.gather(*(r.direct.settle(client, record) for record in pair))
         # Again, in the other order; nothing of it may take effect.
         for record in reversed(pair):
-            await send(record, True)
+            await r.direct.settle(client, record, again=True)
         r.fire("pairs")
     client.close()
 
@@ -220,7 +179,7 @@ def late_version(r: Round) -> None:
 def settle(r: Round, record: model.Record, again: bool = False) -> str:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        kind, body = r.call(r.gateway, record, again)
+        kind, body = r.direct.call(r.gateway, record, again)
         if kind in ("ok", "rejected", "dead"):
             return body.get("result", kind)
         time.sleep(0.05)

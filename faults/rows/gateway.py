@@ -39,8 +39,8 @@ def traced(calls: str, number: int) -> list[str]:
     """Runs a program that is killed as it enters one of its threads' so-many-th system call."""
     # -D: the program, not strace, is our child.
     return [
-        "strace", "-D", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-e", f"trace={calls}",
-        "-e", f"inject={calls}:signal=SIGKILL:when={number}",
+        "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e",
+        f"inject={calls}:signal=SIGKILL:when={number}",
     ]
 
 
@@ -131,7 +131,8 @@ def kill_on(r: Round, what: str, seconds: float = 2) -> bool:
 @row("F-05", "stop the gateway for longer than the server's timeouts, and let it go on", unknown=BOTH,
      at_least={"stops": 2, "straddled": 1})
 def stop_and_continue(r: Round) -> None:
-    r.begin(settings={"database.statement_timeout": "500ms"})
+    r.begin(settings={
+        "database.statement_timeout": "500ms", "database.lock_timeout": "300ms"})
     r.load(r.seconds + 3)
     r.wait_for_traffic(20)
 

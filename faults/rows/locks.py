@@ -44,7 +44,9 @@ def check_blast(r: Round) -> None:
 def table_lock(r: Round) -> None:
     r.begin(settings={"database.lock_timeout": "200ms"})
     r.proxy.script = errors(r)
-    r.load(r.seconds + 2)
+    r.load(r.seconds + 2, processes=1)
+    # Callers of their own, so that it is the gateway that holds them up, or nothing.
+    r.load(r.seconds + 2, processes=1, mix={"tick": 1, "upsert": 1, "again": 1})
     r.wait_for_traffic(20)
     with r.pg() as pg:
         pg.query("BEGIN; LOCK TABLE t_append IN ACCESS EXCLUSIVE MODE")
@@ -102,7 +104,7 @@ def open_elsewhere(r: Round) -> None:
         def call(name: str, gateway) -> None:
             deadline = time.monotonic() + 10
             while time.monotonic() < deadline:
-                results[name] = r.call(gateway, record)
+                results[name] = r.direct.call(gateway, record)
                 if results[name][0] in ("ok", "rejected", "dead"):
                     return
                 time.sleep(0.05)
@@ -138,7 +140,7 @@ def deadlock(r: Round) -> None:
     for number in range(3):
         keys = [f"{r.row.name}.{r.number}.{number}.{side}" for side in "ab"]
         for key in keys:
-            r.call(r.gateway, model.upsert(f"{key}.1", key, 1))
+            r.direct.call(r.gateway, model.upsert(f"{key}.1", key, 1))
         with r.pg() as pg:
             # The gateway's backend is to be the one that finds the deadlock, and loses.
             pg.query("SET deadlock_timeout = '10s'; BEGIN")
@@ -159,7 +161,7 @@ def both(r: Round, keys: list[str]) -> None:
     deadline = time.monotonic() + 8
     pending = records
     while pending and time.monotonic() < deadline:
-        answers = r.call_many(r.gateway, records)
+        answers = r.direct.call_many(r.gateway, records)
         pending = [x for x, kind in zip(records, answers) if kind not in ("ok", "rejected")]
 
 

@@ -187,7 +187,8 @@ def only_the_odd_rejected(r: Round) -> None:
 @row("F-38", "triggers drop rows, raise exceptions and sleep", at_least={"P0001": 2, "57014": 1},
      after=only_the_odd_rejected, selected=1)
 def triggers(r: Round) -> None:
-    r.begin(schema=TRIGGERS, settings={"database.statement_timeout": "300ms"})
+    r.begin(schema=TRIGGERS, settings={
+        "database.statement_timeout": "300ms", "database.lock_timeout": "200ms"})
     r.proxy.script = errors(r)
     r.load(r.seconds + 1, workers=4)
     r.pause(1.2, 1.6)
