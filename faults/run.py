@@ -148,12 +148,12 @@ class Run:
             one.broken("HARNESS", traceback.format_exc())
         finally:
             one.clean_up()
-            cluster.ensure_running()
+            try:
+                cluster.ensure_running()
+                one.drop()
+            except Exception:
+                one.broken("HARNESS", traceback.format_exc())
         one.result.seconds = time.monotonic() - begun
-        try:
-            one.drop()
-        except Exception:
-            one.broken("HARNESS", traceback.format_exc())
         if one.result.violations or self.options.keep:
             one.keep(log_from)
             one.result.folder = folder
@@ -237,11 +237,12 @@ def summary(tallies: list, chosen: int, seed: str, seconds: float) -> int:
     print(f"\nseed {seed}, {seconds:.0f} s")
     for tally, wanted in tallies:
         print(tally.line(wanted))
-    bad = [t for t, wanted in tallies if t.verdict(wanted) != "ok"]
+    skipped = [t for t, _ in tallies if t.missing]
+    bad = [t for t, wanted in tallies if t.verdict(wanted) != "ok" and t not in skipped]
     committed = sum(t.committed for t, _ in tallies)
     aborted = sum(t.aborted for t, _ in tallies)
     print(
-        f"{len(tallies) - len(bad)} of {chosen} rows ok; "
+        f"{len(tallies) - len(bad) - len(skipped)} of {chosen} rows ok, {len(skipped)} not run; "
         f"{sum(t.counted for t, _ in tallies)} rounds counted, "
         f"{sum(t.failed for t, _ in tallies)} failed, {sum(t.vacuous for t, _ in tallies)} did not "
         f"bite; {sum(t.messages for t, _ in tallies)} messages; "

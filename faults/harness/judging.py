@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import model
 from .cluster import ROLE
-from .proxy import Transaction
+from .wire import Transaction
 
 if TYPE_CHECKING:
     from .round import Round

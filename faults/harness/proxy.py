@@ -1,4 +1,4 @@
-"""A proxy that understands PostgreSQL's protocol (version 3) and breaks it where it is told to.
+"""A proxy that understands PostgreSQL's protocol and breaks it where it is told to.
 
 It stands between a gateway and the server, takes every message apart, and calls the round's script
 at the points that matter. What it has seen is the truth about who can know what: which transactions
@@ -7,69 +7,20 @@ had their COMMIT sent, which reached the server, and which answers were delivere
 
 from __future__ import annotations
 
-import re
 import socket
 import struct
 import threading
 import time
-import uuid
-from dataclasses import dataclass
 from typing import Callable
 
 from .pg import error_fields
+from .wire import (
+    CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, Point, Transaction, ends_with_commit, exactly,
+    messages, uuid_in,
+)
 
-SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
-
-# What a script may answer at a point.
+# What a script may answer at a point; or (CUT, n), to cut after n bytes of the message.
 FORWARD, CUT, DROP = "forward", "cut", "drop"
-
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-@dataclass
-class Transaction:
-    """One transaction whose COMMIT the gateway sent, as the proxy saw it."""
-
-    connection: int
-    number: int
-    marker: str | None = None  # the ID of its row in weir.attempt_a or _b, if it writes one
-    is_resolver: bool = False  # it asks what became of another one
-    commit_sent: float = 0.0
-    commit_forwarded: bool = False
-    tag: str | None = None  # what the server said to COMMIT
-    error: str | None = None  # the SQLSTATE of its first error
-    delivered: bool = False  # the gateway was handed the answer to the last byte
-
-    @property
-    def is_ambiguous(self) -> bool:
-        return bool(self.commit_sent) and not self.delivered
-
-    @property
-    def truth(self) -> str | None:
-        """As far as the proxy alone can tell."""
-        if self.tag == "COMMIT":
-            return "committed"
-        if not self.commit_forwarded or self.tag or self.error:
-            return "aborted"
-        return None
-
-
-@dataclass
-class Point:
-    """Where a connection stands when the script is asked.
-
-    `name` is one of: `begin`, `statement` (each Bind or Query, with its SQL), `commit` (the gateway's
-    COMMIT is about to be forwarded), `committing` (it has been), `reply` (the server's answer to
-    COMMIT is here), `ready` (the ReadyForQuery after it), `error` (an ErrorResponse is here).
-    """
-
-    name: str
-    link: "Link"
-    transaction: Transaction | None = None
-    sql: str = ""
-    message: bytes = b""
-    sqlstate: str = ""
-
 
 Script = Callable[[Point], "str | tuple[str, int] | None"]
 
@@ -131,9 +82,9 @@ class Link:
 
     def _start_up(self) -> bool:
         while True:
-            head = _exactly(self.client, 8)
+            head = exactly(self.client, 8)
             length, code = struct.unpack("!II", head)
-            rest = _exactly(self.client, length - 8)
+            rest = exactly(self.client, length - 8)
             if code in (SSL_REQUEST, GSS_REQUEST):
                 self.client.sendall(b"N")
                 continue
@@ -142,7 +93,7 @@ class Link:
 
     def _forward(self, buffer: bytearray) -> bool:
         out = bytearray()
-        for kind, message in _messages(buffer):
+        for kind, message in messages(buffer):
             point = self._understand(kind, message)
             if point is not None:
                 if point.name == "commit":
@@ -186,9 +137,9 @@ class Link:
                 self.transaction = Transaction(self.number, self._count)
         transaction = self.transaction
         if transaction is not None and transaction.marker is None and "attempt_" in sql:
-            transaction.marker = _uuid_in(sql, parameters)
+            transaction.marker = uuid_in(sql, parameters)
             transaction.is_resolver = "on conflict" in sql.lower()
-        if transaction is not None and _ends_with_commit(text):
+        if transaction is not None and ends_with_commit(text):
             with self._lock:
                 self.transaction, self.last = None, transaction
                 self._awaiting.append(transaction)
@@ -212,7 +163,7 @@ class Link:
 
     def _return(self, buffer: bytearray) -> bool:
         out = bytearray()
-        for kind, message in _messages(buffer):
+        for kind, message in messages(buffer):
             point = self._understand_back(kind, message)
             if point is not None and self.proxy.script is not None:
                 self.client.sendall(out)
@@ -327,56 +278,3 @@ class Proxy:
         self.script = None
         self._listener.close()
         self.cut_all()
-
-
-def _ends_with_commit(text: str) -> bool:
-    statement = text.rstrip().rstrip(";").rstrip()
-    return statement == "COMMIT" or statement.endswith("; COMMIT")
-
-
-def _uuid_in(sql: str, parameters: bytes) -> str | None:
-    """The attempt's ID: in the statement's text, else its first parameter of 16 or 36 bytes."""
-    if found := _UUID.search(sql.lower()):
-        return found.group()
-    try:
-        (formats,) = struct.unpack_from("!H", parameters)
-        at = 2 + 2 * formats
-        (count,) = struct.unpack_from("!H", parameters, at)
-        at += 2
-        for _ in range(count):
-            (length,) = struct.unpack_from("!i", parameters, at)
-            at += 4
-            value = parameters[at : at + max(0, length)]
-            at += max(0, length)
-            if length == 16:
-                return str(uuid.UUID(bytes=value))
-            if length == 36 and _UUID.fullmatch(value.decode(errors="replace").lower()):
-                return value.decode().lower()
-    except struct.error:
-        pass
-    return None
-
-
-def _messages(buffer: bytearray):
-    """Takes the whole messages off the front of the buffer."""
-    at = 0
-    try:
-        while len(buffer) - at >= 5:
-            (length,) = struct.unpack_from("!I", buffer, at + 1)
-            if len(buffer) - at < length + 1:
-                break
-            message = bytes(buffer[at : at + length + 1])
-            at += length + 1
-            yield message[0], message
-    finally:
-        del buffer[:at]
-
-
-def _exactly(end: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        part = end.recv(count - len(data))
-        if not part:
-            raise ConnectionError("closed")
-        data += part
-    return data

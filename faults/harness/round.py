@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import judging, model, oracles
-from .caller import MIX
 from .cluster import ROLE, Cluster
 from .direct import Direct
 from .gateway import Gateway, Product
 from .guard import Guard
 from .history import Contents, History
 from .pg import Pg
-from .proxy import CUT, Point, Proxy
+from .proxy import CUT, Proxy
+from .wire import Point
+from .worker import MIX
 
 HERE = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from harness.cluster import ROLE
 from harness.pg import PgError
-from harness.proxy import CUT, Point
+from harness.proxy import CUT
+from harness.wire import Point
 from harness.round import Round
 from harness.rows import BOTH, row
 

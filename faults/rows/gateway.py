@@ -6,7 +6,8 @@ import signal
 import threading
 import time
 
-from harness.proxy import CUT, Point
+from harness.proxy import CUT
+from harness.wire import Point
 from harness.round import Round
 from harness.rows import BOTH, row
 

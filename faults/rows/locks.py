@@ -8,7 +8,8 @@ import time
 from harness import model
 from harness.cluster import ROLE
 from harness.pg import Pg, PgError
-from harness.proxy import CUT, Point
+from harness.proxy import CUT
+from harness.wire import Point
 from harness.round import Round
 from harness.rows import row
 

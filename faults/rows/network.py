@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from harness.proxy import CUT, Point
+from harness.proxy import CUT
+from harness.wire import Point
 from harness.round import Round
 from harness.rows import row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from harness.cluster import ROLE
-from harness.proxy import Point
+from harness.wire import Point
 from harness.round import Round
 from harness.rows import row
 
