@@ -41,6 +41,9 @@ class Cluster(PrivatePostgres):
         with self.session("postgres") as pg:
             pg.query(f"CREATE ROLE {ROLE} LOGIN")
 
+    def conninfo_of(self, database: str) -> str:
+        return f"host={self.folder} port={PORT} user=postgres dbname={database}"
+
     def session(self, database: str, user: str = "postgres", timeout: float = 20) -> Pg:
         return Pg(self.socket_path, database, user, timeout)
 

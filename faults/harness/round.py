@@ -93,6 +93,7 @@ class Round:
             pg.query(model.SCHEMA + schema)
             pg.query(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}")
             pg.query(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {ROLE}")
+        self.product.migrate(self.cluster.conninfo_of(self.database), ROLE)
         self.tables = {**POLICIES, **(tables or {})}
         for number in range(gateways):
             proxy = Proxy(self.cluster.socket_path)
@@ -128,6 +129,13 @@ class Round:
     def restart_gateway(self, gateway: Gateway | None = None) -> None:
         self.kill_gateway(gateway)
         self.start_gateway(gateway or self.gateway)
+
+    def rotate(self) -> None:
+        """Closes the current generation of the replay table, as if its hour were over."""
+        with self.pg() as pg:
+            pg.query("UPDATE weir.generation SET since = since - interval '2 hours'")
+            if pg.value("SELECT weir.rotate(interval '1 hour')") == "t":
+                self.fire("rotated")
 
     def pg(self, timeout: float = 20) -> Pg:
         return self.cluster.session(self.database, timeout=timeout)

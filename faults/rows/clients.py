@@ -146,7 +146,7 @@ async def send_pairs(r: Round) -> None:
 
 
 @row("F-67", "a first version comes again after the second, inside the window and after it",
-     at_least={"inside": 3, "outside": 3}, needs=frozenset({"replay", "version_column"}),
+     at_least={"inside": 3, "outside": 3, "rotated": 2}, needs=frozenset({"replay", "version_column"}),
      messages_min=6, selected=1)
 def late_version(r: Round) -> None:
     r.begin(tables={"t_upsert": {"version_column": "version"}})
@@ -163,9 +163,8 @@ def late_version(r: Round) -> None:
     for process in r.callers:
         process.wait(timeout=20)
     # Two changes of generation, and all is forgotten; a new process remembers nothing either.
-    with r.pg() as pg:
-        for _ in range(2):
-            pg.query("SELECT weir.rotate(interval '0')")
+    for _ in range(2):
+        r.rotate()
     r.restart_gateway()
     r.is_forgotten = True
     for number in range(3):

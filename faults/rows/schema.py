@@ -232,6 +232,4 @@ def rotate(r: Round) -> None:
         "again": 250, "poison_dead": 5})
     r.wait_for_traffic(40)
     r.pause(0.2, r.seconds)
-    with r.pg() as pg:
-        pg.query("SELECT weir.rotate(interval '0')")
-    r.fire("rotated")
+    r.rotate()
