@@ -11,11 +11,13 @@ struct WeirCommand: AsyncParsableCommand {
               weir serve --embedded                            a private PostgreSQL, a demo table
               weir serve --db postgres:///app --tables orders  in front of your own database
               weir check --db postgres:///app --tables orders  what is amiss between the two?
+              weir load --embedded --compare direct,gateway    what does it change?
               weir health                                      exit 0 if the gateway is ready
             """,
         version: weirVersion,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, HealthCommand.self, VersionCommand.self,
+            ServeCommand.self, CheckCommand.self, LoadCommand.self, HealthCommand.self,
+            VersionCommand.self,
         ])
 }
 
