@@ -18,10 +18,17 @@ enum ImportRule {
             ours: ["Weir", "WeirCore", "WeirRecord", "WeirPostgres"], foreign: []),
         "WeirHTTP": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "WeirAdmin": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
+        "WeirLoad": Target(
+            ours: ["Weir", "WeirConfig", "WeirCore", "WeirPostgres", "WeirRecord"],
+            foreign: [
+                "DequeModule", "Histogram", "NIOCore", "NIOPosix", "Subprocess", "SystemPackage",
+                "Synchronization", "Glibc", "Darwin",
+            ]),
         "WeirTesting": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "weir": Target(
             ours: [
-                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirRecord", "WeirPostgres",
+                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirLoad", "WeirRecord",
+                "WeirPostgres",
                 "WeirHTTP",
                 "WeirAdmin",
             ]),
@@ -29,8 +36,9 @@ enum ImportRule {
 
     /// Modules that have one home each, by the beginning of their names.
     static let homes: [(prefix: String, targets: Set<String>)] = [
-        ("NIO", ["WeirHTTP", "WeirAdmin", "weir"]), ("Hummingbird", ["WeirAdmin"]),
-        ("ArgumentParser", ["weir"]), ("Subprocess", ["WeirPostgres", "weir"]),
+        ("NIO", ["WeirHTTP", "WeirAdmin", "WeirLoad", "weir"]), ("Hummingbird", ["WeirAdmin"]),
+        ("ArgumentParser", ["weir"]), ("Subprocess", ["WeirPostgres", "WeirLoad", "weir"]),
+        ("Histogram", ["WeirLoad"]),
     ]
 
     static func check(_ file: SourceFile) -> [Violation] {
