@@ -136,6 +136,9 @@ let package = Package(
             ],
             swiftSettings: house),
         .testTarget(
+            name: "WeirConformanceTests",
+            dependencies: ["CLibpq", "Weir", "WeirPostgres", "WeirTesting"], swiftSettings: house),
+        .testTarget(
             name: "WeirHTTPTests",
             dependencies: [
                 "WeirHTTP", "WeirAdmin", "WeirPostgres", "Weir", "WeirCore", "WeirRecord",

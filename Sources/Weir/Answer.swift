@@ -24,13 +24,23 @@ enum Cargo: Sendable {
 /// Neighbouring records of one caller and one table that travel as one.
 struct Pack: Sendable {
     let records: [Record]
-    /// Of those that have an ordering key.
+    /// Of what they are ordered by: rows, and order keys.
     let orderHashes: [UInt64]
     let byteCount: Int
 
     init(_ records: [Record]) {
         self.records = records
-        orderHashes = records.compactMap(\.orderHash)
+        var hashes: [UInt64] = []
+        hashes.reserveCapacity(records.count)
+        var last: UInt64?
+        for record in records {
+            if let hash = record.orderHash { hashes.append(hash) }
+            // Records of one request tend to share their order key.
+            guard let hash = record.orderKeyHash, hash != last else { continue }
+            hashes.append(hash)
+            last = hash
+        }
+        orderHashes = hashes
         byteCount = records.reduce(0) { $0 + $1.byteCount }
     }
 }
@@ -74,11 +84,18 @@ package struct Answer: Sendable {
         case .failed(let failure): return .failed(failure)
         case .stored(let results, let receipt):
             let result = results[results.startIndex + offset]
+            let table = record.table.publicName
             switch result.effect {
+            case .inserted, .updated, .deleted, .unchanged, .ignored:
+                return .stored(result, receipt)
+            case .replayed where result.first?.effect == .deadLettered:
+                return .failed(Failure(deadLetter: result, nil, table: table))
+            case .replayed: return .stored(result, receipt)
+            case .deadLettered:
+                let refusal = result.first == nil ? receipt.refusal : nil
+                return .failed(Failure(deadLetter: result, refusal, table: table))
             case .notFound: return .failed(Failure(rowMissingFor: record))
-            case .messageIDReused:
-                return .failed(Failure(.messageIDReused, table: record.table.publicName))
-            default: return .stored(result, receipt)
+            case .messageIDReused: return .failed(Failure(.messageIDReused, table: table))
             }
         }
     }

@@ -20,8 +20,10 @@ extension Coordinator.State {
         }
         actions.receipt = BatchReceipt(
             id: id, recordCount: batch.records.count, assignedAt: assignedAt[writer.number],
-            finishedAt: now, databaseTime: report.databaseTime)
+            finishedAt: now, databaseTime: report.databaseTime, refusal: batch.refusal)
         actions.report = report
+        actions.isRemembered = epochs[writer.number] == windowEpoch
+        if !report.isConnected { window.suspend() }
         return machine.finished(writer, outcome, isConnected: report.isConnected, now: now)
     }
 

@@ -6,22 +6,27 @@ extension Coordinator.State {
     // MARK: Admitting
 
     /// Returns why the unit was refused, if it was.
-    mutating func admit(_ unit: Coordinator.Unit, now: Timestamp) -> Failure? {
+    mutating func admit(
+        _ unit: Coordinator.Unit, now: Timestamp, _ actions: inout Coordinator.Actions
+    ) -> Failure? {
         switch unit {
-        case .one(let submission):
-            if case .failure(let failure) = admit(submission, now: now) { return failure }
+        case .one(let submission, let entry):
+            if case .failure(let failure) = admit(submission, entry, now: now, &actions) {
+                return failure
+            }
             return nil
-        case .group(let members):
-            return admit(group: members, now: now)
+        case .group(let members, let entries):
+            return admit(group: members, entries, now: now, &actions)
         case .pack(let pack, let members):
             return admit(pack, members[members.startIndex], now: now)
         }
     }
 
     mutating func admit(
-        _ submission: Coordinator.Submission, now: Timestamp
-    ) -> Result<Ticket, Failure> {
-        let entry = entry(for: submission)
+        _ submission: Coordinator.Submission, _ entry: Entry, now: Timestamp,
+        _ actions: inout Coordinator.Actions
+    ) -> Result<Ticket?, Failure> {
+        if let replay = replay(submission, entry, now: now, &actions) { return replay.map { nil } }
         let admission = machine.admit(entry, now: now)
         switch admission {
         case .queued(let ticket), .joined(let ticket, _):
@@ -30,10 +35,15 @@ extension Coordinator.State {
                 now: now)
             return .success(ticket)
         case .refused(let refusal):
-            let failure = Failure(refusal, table: submission.record.table.publicName)
-            metrics.count(.failed(failure))
-            return .failure(failure)
+            return .failure(refused(refusal, submission))
         }
+    }
+
+    /// Counts a refusal, and puts it into words.
+    mutating func refused(_ refusal: Refusal, _ submission: Coordinator.Submission) -> Failure {
+        let failure = Failure(refusal, table: submission.record.table.publicName)
+        metrics.count(.failed(failure))
+        return failure
     }
 
     private mutating func admit(
@@ -56,9 +66,14 @@ extension Coordinator.State {
     }
 
     private mutating func admit(
-        group: ArraySlice<Coordinator.Submission>, now: Timestamp
+        group: ArraySlice<Coordinator.Submission>, _ entries: [Entry], now: Timestamp,
+        _ actions: inout Coordinator.Actions
     ) -> Failure? {
-        let entries = group.map { entry(for: $0) }
+        switch replay(group: group, entries, now: now, &actions) {
+        case .success: return nil
+        case .failure(let failure): return failure
+        case nil: break
+        }
         switch machine.admit(group: entries, now: now) {
         case .success(let admissions):
             groupSerial += 1
@@ -69,12 +84,19 @@ extension Coordinator.State {
                     groupSerial: groupSerial, message: entry.message, now: now)
             }
             return nil
-        case .failure(let refused):
-            let table = group.first?.record.table.publicName ?? ""
-            let failure = Failure(refused.refusal, table: table)
-            for _ in group { metrics.count(.failed(failure)) }
-            return failure
+        case .failure(let failure):
+            return refused(failure.refusal, group)
         }
+    }
+
+    /// Counts the refusal of each member.
+    mutating func refused(
+        _ refusal: Refusal, _ group: ArraySlice<Coordinator.Submission>
+    ) -> Failure {
+        let table = group.first?.record.table.publicName ?? ""
+        let failure = Failure(refusal, table: table)
+        for _ in group { metrics.count(.failed(failure)) }
+        return failure
     }
 
     mutating func cancel(_ ticket: Ticket) {
@@ -91,20 +113,6 @@ extension Coordinator.State {
             case .one(let first)? = held[original.slot]?.cargo
         else { return submission.record }
         return first
-    }
-
-    private func entry(for submission: Coordinator.Submission) -> Entry {
-        let record = submission.record
-        var message: MessageKey?
-        if !record.options.isDryRun, let id = record.messageID {
-            let hash = MessageID.hash(id)
-            message = MessageKey(
-                identity: .init(high: hash.high, low: hash.low), fingerprint: record.fingerprint)
-        }
-        return Entry(
-            table: record.table.id, orderHash: record.orderHash,
-            byteCount: record.byteCount,
-            deadline: submission.deadline, message: message, isExclusive: record.options.isDryRun)
     }
 
     private mutating func keep(
@@ -257,6 +265,11 @@ extension Coordinator.State {
             preconditionFailure("a ticket was resolved that nobody holds")
         }
         let fates = fates(of: item.cargo, resolution.verdict, actions)
+        if let message = item.message, actions.isRemembered,
+            case .stored(let results, let receipt) = fates, let result = results.first
+        {
+            remember(message, item.cargo.first, result, receipt.id)
+        }
         let answer = Answer(
             waiter: item.waiter, index: item.index, cargo: item.cargo, fates: fates,
             admittedAt: item.admittedAt)

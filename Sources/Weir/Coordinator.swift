@@ -61,6 +61,12 @@ package final class Coordinator: Sendable {
         /// A batch that was handed to a writer while it did something else.
         var pending: [WriteBatch?]
         var assignedAt: [Timestamp]
+        /// What messages were told that committed lately.
+        var window: ReplayWindow<FirstResult>
+        /// Counts the times at which the window was cleared, and for each writer what it was when
+        /// the writer connected: what an older connection commits may be lost.
+        var windowEpoch = 0
+        var epochs: [Int]
         /// What is to be found out of batches whose COMMIT was not answered. The core keeps each of
         /// them until that is known.
         var unresolved: [BatchNumber: Unresolved] = [:]
@@ -94,9 +100,11 @@ package final class Coordinator: Sendable {
     /// How often idle connections and the catalog are looked at.
     static let checkInterval = Nanoseconds.seconds(1)
 
+    /// - Parameter replayRecordsMax: messages that are remembered after they committed; they are
+    ///   told only once a writer has called `windowResumed`.
     package init(
         machine configuration: Machine.Configuration, time: any TimeSource,
-        ids: IDGenerator = IDGenerator(),
+        ids: IDGenerator = IDGenerator(), replayRecordsMax: Int = Coordinator.replayRecordsMax,
         logger: Logger
     ) {
         let writers = configuration.writersMax
@@ -106,7 +114,9 @@ package final class Coordinator: Sendable {
                 isParked: Array(repeating: false, count: writers),
                 tasks: Array(repeating: nil, count: writers),
                 pending: Array(repeating: nil, count: writers),
-                assignedAt: Array(repeating: .zero, count: writers), budget: writers))
+                assignedAt: Array(repeating: .zero, count: writers),
+                window: ReplayWindow(recordsMax: replayRecordsMax),
+                epochs: Array(repeating: 0, count: writers), budget: writers))
         wakeUps = (0..<writers).map { _ in DispatchSemaphore(value: 0) }
         self.time = time
         self.ids = ids
@@ -118,12 +128,14 @@ package final class Coordinator: Sendable {
 
     // MARK: Records
 
-    /// Admits one record. Its fate goes to its waiter, unless it is refused here and now.
-    package func submit(_ submission: Submission) -> Result<Ticket, Failure> {
+    /// Admits one record. Its fate goes to its waiter, unless it is refused here and now. There is
+    /// no ticket for a record that is answered already and cannot be cancelled.
+    package func submit(_ submission: Submission) -> Result<Ticket?, Failure> {
         let now = time.now
-        var result: Result<Ticket, Failure> = .failure(Failure(.overloaded, ""))
+        let entry = submission.entry
+        var result: Result<Ticket?, Failure> = .failure(Failure(.overloaded, ""))
         act(now) { state, actions in
-            result = state.admit(submission, now: now)
+            result = state.admit(submission, entry, now: now, &actions)
             return state.machine.dispatch(now: now)
         }
         return result
@@ -138,7 +150,7 @@ package final class Coordinator: Sendable {
         let units = units(submissions)
         act(now) { state, actions in
             for unit in units {
-                if let failure = state.admit(unit, now: now) {
+                if let failure = state.admit(unit, now: now, &actions) {
                     refused += unit.submissions.map { ($0.index, failure) }
                 }
             }
@@ -149,14 +161,14 @@ package final class Coordinator: Sendable {
 
     /// What is admitted in one piece.
     enum Unit {
-        case one(Submission)
-        case group(ArraySlice<Submission>)
+        case one(Submission, Entry)
+        case group(ArraySlice<Submission>, [Entry])
         case pack(Pack, ArraySlice<Submission>)
 
         var submissions: ArraySlice<Submission> {
             switch self {
-            case .one(let submission): [submission]
-            case .group(let submissions), .pack(_, let submissions): submissions
+            case .one(let submission, _): [submission]
+            case .group(let submissions, _), .pack(_, let submissions): submissions
             }
         }
     }
@@ -168,11 +180,11 @@ package final class Coordinator: Sendable {
             let end = packing.end(from: start, in: submissions)
             let members = submissions[start..<end]
             if submissions[start].group != 0 {
-                units.append(.group(members))
+                units.append(.group(members, members.map(\.entry)))
             } else if members.count > 1 {
                 units.append(.pack(Pack(members.map(\.record)), members))
             } else {
-                units.append(.one(submissions[start]))
+                units.append(.one(submissions[start], submissions[start].entry))
             }
             start = end
         }
@@ -208,6 +220,7 @@ package final class Coordinator: Sendable {
         act(now) { state, _ in
             if catalogStore.catalog == nil { state.catalogWatch.want(.load) }
             state.lastFailure = nil
+            state.epochs[writer.number] = state.windowEpoch
             return state.machine.writerReady(writer, now: now)
         }
     }
@@ -217,6 +230,7 @@ package final class Coordinator: Sendable {
     func writerLost(_ writer: WriterID) -> Bool {
         logger.warning("lost an idle connection", metadata: ["writer": "\(writer.number)"])
         return state.withLock { state in
+            state.window.suspend()
             guard state.pending[writer.number] == nil else { return false }
             state.machine.writerLost(writer)
             return true
@@ -271,6 +285,8 @@ package final class Coordinator: Sendable {
     struct Actions {
         var receipt: BatchReceipt?
         var report: BatchReport?
+        /// Whether what the report says is still so in the database that others are connected to.
+        var isRemembered = false
         var answers: [Answer] = []
         var wakes: [Int] = []
         var drained: [CheckedContinuation<Void, Never>] = []

@@ -15,16 +15,19 @@ package final class BatchReceipt: Sendable {
     package let assignedAt: Timestamp
     package let finishedAt: Timestamp
     package let databaseTime: Nanoseconds
+    /// What the database had said of records that became dead letters in this batch.
+    package let refusal: DatabaseError?
 
     package init(
         id: UUID7, recordCount: Int, assignedAt: Timestamp, finishedAt: Timestamp,
-        databaseTime: Nanoseconds
+        databaseTime: Nanoseconds, refusal: DatabaseError? = nil
     ) {
         self.id = id
         self.recordCount = recordCount
         self.assignedAt = assignedAt
         self.finishedAt = finishedAt
         self.databaseTime = databaseTime
+        self.refusal = refusal
     }
 }
 
@@ -37,6 +40,25 @@ package struct Failure: Error, Equatable, Sendable {
     package var column: String?
     package var table: String?
     package var retryAfter: Nanoseconds?
+    /// Of a record that stands with the dead letters.
+    package var deadLetter: DeadLetterNote?
+
+    /// What the caller of a dead letter is told of it.
+    package struct DeadLetterNote: Equatable, Sendable {
+        /// `nil` where it is not known.
+        package var number: Int64?
+        /// Why the database refused the record, where that is known: a repetition is told no more
+        /// than that it was refused.
+        package var cause: ProblemCode?
+        /// This message ID was told so before.
+        package var isRepetition = false
+
+        package init(number: Int64?, cause: ProblemCode?, isRepetition: Bool = false) {
+            self.number = number
+            self.cause = cause
+            self.isRepetition = isRepetition
+        }
+    }
 
     package init(
         _ code: ProblemCode, _ detail: String, sqlstate: String? = nil, constraint: String? = nil,
@@ -68,6 +90,21 @@ package struct Failure: Error, Equatable, Sendable {
             .notNullViolation,
             "no row has this key, and a new one needs column \"\(column)\", which has no default",
             sqlstate: "23502", column: column, table: table)
+    }
+
+    /// A record that became a dead letter, now or when its message ID was first sent.
+    ///
+    /// - Parameter refusal: what the database said of it, where that is known.
+    package init(deadLetter result: RowResult, _ refusal: DatabaseError?, table: String) {
+        let number = result.deadLetter ?? result.first?.deadLetter
+        var detail = "the record was refused, and is kept"
+        if let number { detail += " as dead letter \(number)" }
+        if let refusal { detail += ": \(refusal.message)" }
+        self.init(
+            .deadLettered, detail, sqlstate: refusal?.sqlstate, constraint: refusal?.constraint,
+            column: refusal?.column, table: table)
+        deadLetter = DeadLetterNote(
+            number: number, cause: refusal?.code, isRepetition: result.first != nil)
     }
 
     /// - Parameter table: the record's, as callers name it; PostgreSQL may name a partition.

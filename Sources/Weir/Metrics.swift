@@ -22,6 +22,8 @@ package struct Metrics: Sendable {
     /// Those of them that turned out to have committed, and not to have.
     package private(set) var resolvedCommitted = 0
     package private(set) var resolvedLost = 0
+    /// Repetitions that were answered from memory.
+    package private(set) var replays = 0
     package private(set) var errors: [String: Int] = [:]
 
     package init() {}
@@ -47,6 +49,8 @@ package struct Metrics: Sendable {
         if let error = report.error { errors[error.sqlstate, default: 0] += 1 }
     }
 
+    mutating func countReplay() { replays += 1 }
+
     mutating func count(_ transition: Transition) {
         switch transition {
         case .halved: halvings += 1
@@ -61,6 +65,8 @@ package struct Metrics: Sendable {
     mutating func count(_ fate: Fate) {
         switch fate {
         case .stored(let result, _): effects[result.effect.rawValue] += 1
+        case .failed(let failure) where failure.deadLetter != nil:
+            effects[RowEffect.deadLettered.rawValue] += 1
         case .failed(let failure): failures[failure.code, default: 0] += 1
         }
     }

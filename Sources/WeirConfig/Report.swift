@@ -28,6 +28,10 @@ extension EffectiveConfiguration {
             let operations = WeirRecord.Operation.allCases.filter(policy.operations.contains)
             add("operations", "[\(operations.map(\.rawValue).joined(separator: ", "))]")
             add("on_conflict", policy.onConflict.name)
+            add("on_reject", policy.onReject.rawValue)
+            add("order", policy.order.rawValue)
+            if let column = policy.orderKey { add("order_key", column) }
+            if let column = policy.versionColumn { add("version_column", column) }
             guard let id = policy.id else { continue }
             add("id.column", id.column)
             add("id.type", id.form.rawValue)

@@ -17,6 +17,24 @@ package struct TableSetting: Sendable {
             meaning: "what an insert does when the row exists, where `Prefer: resolution=…` does "
                 + "not say"),
         TableSetting(
+            key: "on_reject", form: "respond, dead_letter", fallback: "respond",
+            meaning: "what becomes of a record that the database refuses: its caller is told, or it "
+                + "is kept in `weir.dead_letter` and its caller is told that"),
+        TableSetting(
+            key: "order", form: "skip, strict", fallback: "skip",
+            meaning: "what a refused record means for later ones of its key that are held already: "
+                + "nothing, or that they are refused too, to be sent again"),
+        TableSetting(
+            key: "order_key", form: "a column", fallback: "–",
+            meaning: "records with equal values of it take effect in the order of their admission, "
+                + "besides those of one row; `Weir-Order-Key` and `order_key` in a line of "
+                + "`/v1/bulk` overrule it"),
+        TableSetting(
+            key: "version_column", form: "a column", fallback: "–",
+            meaning: "an upsert or a patch of a row that exists is written only where its value is "
+                + "greater than the row's, and else answered `ignored`; the record has to have one. "
+                + "`?version_column=` overrules it"),
+        TableSetting(
             key: "id.column", form: "a column of the primary key", fallback: "–",
             meaning: "whose values the gateway mints where callers leave them out"),
         TableSetting(
@@ -78,6 +96,12 @@ struct TableDraft {
                         + "upsert; list both or take error or ignore"))
         }
         policy.id = idRule(&problems)
+        let rejections = OnReject.allCases.map { ($0.rawValue, $0) }
+        if let rule = choice("on_reject", rejections, &problems) { policy.onReject = rule }
+        let orders = OrderRule.allCases.map { ($0.rawValue, $0) }
+        if let rule = choice("order", orders, &problems) { policy.order = rule }
+        policy.orderKey = said["order_key"]?.texts.first
+        policy.versionColumn = said["version_column"]?.texts.first
         return policy
     }
 

@@ -12,12 +12,32 @@ extension Array where Element == UInt8 {
         self += "{\"result\":\"".utf8
         self += result.effect.name.utf8
         self += "\",".utf8
+        appendFirst(result)
         appendIdentity(result, messageID: messageID, minted: minted, record: record)
-        self += ",\"batch\":{\"id\":\"".utf8
-        receipt.id.appendTypeID("bat", to: &self)
-        self += "\",\"records\":".utf8
-        append(decimal: receipt.recordCount)
-        self += "}}".utf8
+        guard result.effect == .replayed else {
+            self += ",\"batch\":{\"id\":\"".utf8
+            receipt.id.appendTypeID("bat", to: &self)
+            self += "\",\"records\":".utf8
+            append(decimal: receipt.recordCount)
+            return self += "}}".utf8
+        }
+        if let first = result.first {
+            self += ",\"batch\":{\"id\":\"".utf8
+            first.batchID.appendTypeID("bat", to: &self)
+            self += "\"}".utf8
+        }
+        self += "}".utf8
+    }
+
+    /// What the message was told when it committed. Its time is that of its batch's departure,
+    /// which stands in the batch's ID.
+    fileprivate mutating func appendFirst(_ result: RowResult) {
+        guard let first = result.first else { return }
+        self += "\"first\":{\"result\":\"".utf8
+        self += first.effect.name.utf8
+        self += "\",\"at\":\"".utf8
+        CivilTime.appendText(unixMilliseconds: first.batchID.unixMilliseconds, to: &self)
+        self += "\"},".utf8
     }
 
     /// `{"index":…}`, one of many.
@@ -28,6 +48,7 @@ extension Array where Element == UInt8 {
         self += "{\"index\":".utf8
         append(decimal: index)
         self += storedItemMiddles[result.effect.rawValue]
+        appendFirst(result)
         appendIdentity(result, messageID: messageID, minted: minted(), record: record)
         append(UInt8(ascii: "}"))
     }
@@ -43,7 +64,12 @@ extension Array where Element == UInt8 {
             minted().appendTypeID("msg", to: &self)
             append(UInt8(ascii: "\""))
         }
-        if record.hasKey {
+        if let key = result.first?.key {
+            self += ",\"key\":".utf8
+            self += key
+        } else if record.hasKey && !(result.effect == .replayed && record.mintedColumn != nil) {
+            // A repetition brings an ID of its own where the gateway mints them, and that one is
+            // stored nowhere.
             self += ",\"key\":".utf8
             record.appendKeyJSON(to: &self)
         } else if let key = result.key {
@@ -68,9 +94,26 @@ extension Array where Element == UInt8 {
             self += ",\"id\":".utf8
             appendJSONString(messageID, to: &self)
         }
+        appendDeadLetter(failure)
         self += ",\"error\":".utf8
         appendProblem(failure)
         self += "}".utf8
+    }
+
+    /// What a single record's caller is told of a dead letter: a problem document with what an item
+    /// of many would have.
+    mutating func appendDeadLetter(_ failure: Failure, messageID: String?) {
+        appendProblem(failure)
+        removeLast()
+        appendMember("result", failure.resultName)
+        appendMember("id", messageID)
+        appendDeadLetter(failure)
+        self += "}".utf8
+    }
+
+    fileprivate mutating func appendDeadLetter(_ failure: Failure) {
+        guard let number = failure.deadLetter?.number else { return }
+        self += ",\"dead_letter\":\(number)".utf8
     }
 
     /// RFC 9457, with the contract's extension members.
@@ -82,6 +125,7 @@ extension Array where Element == UInt8 {
         self +=
             ",\"code\":\"\(failure.code.rawValue)\",\"retryable\":\(failure.code.isRetryable)".utf8
         self += ",\"written\":\"\(failure.code == .outcomeUnknown ? "unknown" : "no")\"".utf8
+        appendMember("cause", failure.deadLetter?.cause?.rawValue)
         appendMember("sqlstate", failure.sqlstate)
         appendMember("constraint", failure.constraint)
         appendMember("column", failure.column)
@@ -107,7 +151,8 @@ private let storedItemMiddles = RowEffect.allCases.map {
 extension Failure {
     /// `result` of an item that was not stored.
     var resultName: String {
-        switch code.status {
+        if deadLetter != nil { return RowEffect.deadLettered.name }
+        return switch code.status {
         case 424: "rolled_back"
         case 500...: "failed"
         default: "rejected"

@@ -1,6 +1,7 @@
 package import WeirRecord
 
-/// One line of `/v1/bulk`: `{"op":…,"table":…,"id":…,"group":…,"key":{…},"data":{…}}`.
+/// One line of `/v1/bulk`:
+/// `{"op":…,"table":…,"id":…,"order_key":…,"group":…,"key":{…},"data":{…}}`.
 ///
 /// Where `op` and `table` come first, as everybody writes them, `key` and `data` are decoded on the
 /// way; else they are remembered and decoded at the end.
@@ -64,6 +65,7 @@ package struct BulkLine {
         var table: TableSchema?
         var id: String?
         var group: String?
+        var orderKey: OrderKey?
         var key: Range<Int>?
         var data: Range<Int>?
         var decoder: RecordDecoder?
@@ -77,6 +79,7 @@ package struct BulkLine {
             static let group = Set(rawValue: 8)
             static let key = Set(rawValue: 16)
             static let data = Set(rawValue: 32)
+            static let orderKey = Set(rawValue: 64)
         }
 
         mutating func once(_ member: Set, _ name: StaticString) throws {
@@ -87,9 +90,10 @@ package struct BulkLine {
         }
     }
 
-    /// - Parameter defaultID: the message ID where the line has none.
+    /// - Parameter envelope: what holds for the line where it does not say otherwise.
     package init(
-        _ input: Span<UInt8>, _ range: Range<Int>, tables: inout Tables, defaultID: String?
+        _ input: Span<UInt8>, _ range: Range<Int>, tables: inout Tables,
+        envelope: Envelope = Envelope()
     ) throws {
         var parts = Parts()
         var cursor = JSONCursor(range)
@@ -127,9 +131,15 @@ package struct BulkLine {
         if decoder.options.operation == .delete && parts.seen.contains(.data) {
             throw Defect(.invalidRequest, "a delete takes a \"key\" and no \"data\"")
         }
-        record = try decoder.finish(
-            messageID: try parts.id.map { try MessageID.check($0) } ?? defaultID,
-            minting: tables.plane.mint())
+        var envelope = envelope
+        if let id = parts.id { envelope.messageID = try MessageID.check(id) }
+        if let key = parts.orderKey { envelope.orderKey = key }
+        if decoder.table.policy.onReject == .deadLetter {
+            var bytes: [UInt8] = []
+            bytes.append(input, range)
+            envelope.source = RecordSource(.bulkLine, bytes)
+        }
+        record = try decoder.finish(envelope, minting: tables.plane.mint())
         group = parts.group
     }
 
@@ -153,6 +163,9 @@ package struct BulkLine {
         } else if JSONCursor.matches(name, "id", input) {
             try parts.once(.id, "id")
             parts.id = try cursor.text(input)
+        } else if JSONCursor.matches(name, "order_key", input) {
+            try parts.once(.orderKey, "order_key")
+            parts.orderKey = try OrderKey(try cursor.text(input))
         } else if JSONCursor.matches(name, "group", input) {
             try parts.once(.group, "group")
             parts.group = try cursor.text(input)
@@ -160,7 +173,7 @@ package struct BulkLine {
             let text = try cursor.text(of: name, input)
             throw Defect(
                 .invalidRequest,
-                "a line has op, table, id, group, key and data, and no \"\(text.prefix(40))\"")
+                "a line has op, table, id, order_key, group, key and data, and no \"\(text.prefix(40))\"")
         }
     }
 
@@ -193,7 +206,8 @@ package struct BulkLine {
         _ parts: Parts, _ size: Int, _ tables: Tables
     ) throws -> RecordDecoder? {
         guard let operation = parts.operation, let table = parts.table else { return nil }
-        let options = try tables.plane.options(operation, tables.preferences, table)
+        let options = try tables.plane.options(
+            operation, tables.preferences, table, isOneOfMany: true)
         return RecordDecoder(table: table, options: options, expectedByteCount: size)
     }
 

@@ -22,7 +22,9 @@ extension ConnectionHandler {
     private func finish(_ exchange: Exchange, _ answer: Answer) {
         let record = answer.record
         guard case .stored(let result, let receipt) = answer.fate else {
-            if case .failed(let failure) = answer.fate { refuse(exchange, failure) }
+            if case .failed(let failure) = answer.fate {
+                refuse(exchange, failure, messageID: record.messageID)
+            }
             return
         }
         loop.text.beginBody()
@@ -39,13 +41,20 @@ extension ConnectionHandler {
             batch: Nanoseconds(inBatch.count - receipt.databaseTime.count),
             database: receipt.databaseTime)
         head.preferenceApplied = exchange.preferences.applied
+        head.isReplay = result.effect == .replayed
         complete(exchange, head)
     }
 
-    func refuse(_ exchange: Exchange, _ failure: Failure) {
+    /// - Parameter messageID: the refused record's, which the answer to a dead letter repeats.
+    func refuse(_ exchange: Exchange, _ failure: Failure, messageID: String? = nil) {
         loop.text.beginBody()
-        loop.text.body.appendProblem(failure)
         var head = exchange.head(failure.code.status)
+        if let deadLetter = failure.deadLetter {
+            loop.text.body.appendDeadLetter(failure, messageID: messageID)
+            head.isReplay = deadLetter.isRepetition
+        } else {
+            loop.text.body.appendProblem(failure)
+        }
         head.contentType = "application/problem+json"
         head.retryAfter = failure.retryAfter
         complete(exchange, head)

@@ -129,8 +129,14 @@ extension ConnectionHandler {
             try decoder.takeObject(&cursor, span)
             try cursor.expectEnd(span)
         }
-        let record = try decoder.finish(
-            messageID: fields.messageID, minting: plane.mint())
+        var envelope = Envelope(messageID: fields.messageID, orderKey: fields.orderKey)
+        if envelope.messageID != nil { envelope.origin = exchange.origin }
+        if schema.policy.onReject == .deadLetter {
+            var bytes: [UInt8] = []
+            bytes.append(span, 0..<span.count)
+            envelope.source = RecordSource(.record, bytes)
+        }
+        let record = try decoder.finish(envelope, minting: plane.mint())
         guard let waiter else { return }
         let submission = Coordinator.Submission(
             record: record, waiter: waiter, index: Answer.index(exchange: exchange.number, item: 0),

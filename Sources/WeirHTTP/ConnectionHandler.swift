@@ -54,7 +54,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         for exchange in exchanges {
             switch exchange.state {
-            case .record(let ticket): plane.coordinator.cancel(ticket)
+            case .record(let ticket?): plane.coordinator.cancel(ticket)
+            case .record(nil): break
             case .many(let many): many.abandon()
             case .ready, nil: break
             }

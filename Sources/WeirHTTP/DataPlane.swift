@@ -26,14 +26,33 @@ package struct DataPlane: Sendable {
     }
 
     /// How a record is to be carried out, if the table exposes it.
+    ///
+    /// - Parameter isOneOfMany: other lines of the request may do something else, so that what it
+    ///   prefers holds for those that it can hold for.
     func options(
-        _ operation: WeirRecord.Operation, _ preferences: Preferences, _ table: TableSchema
+        _ operation: WeirRecord.Operation, _ preferences: Preferences, _ table: TableSchema,
+        isOneOfMany: Bool = false
     ) throws(Defect) -> WriteOptions {
         var options = WriteOptions(operation)
         options.onConflict = preferences.onConflict ?? table.policy.onConflict
+        options.isConflictRuleSaid = preferences.onConflict != nil
         options.returnsRow = preferences.returnsRow
         options.isDryRun = preferences.isDryRun
         try table.policy.check(options, table: table.publicName)
+        guard options.mayMeetRow else {
+            guard preferences.versionColumn == nil || isOneOfMany else {
+                throw Defect(
+                    .invalidRequest,
+                    "version_column goes with upserts, patches and inserts that merge duplicates",
+                    table: table.publicName)
+            }
+            return options
+        }
+        options.versionColumn = table.versionColumn
+        if let name = preferences.versionColumn {
+            options.versionColumn = try table.versionColumn(named: name)
+            options.isVersionColumnSaid = true
+        }
         return options
     }
 

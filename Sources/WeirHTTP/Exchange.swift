@@ -8,8 +8,8 @@ import WeirRecord
 final class Exchange {
     /// What the answer waits for.
     enum State {
-        /// For the fate of one record.
-        case record(Ticket)
+        /// For the fate of one record; no ticket when it is on its way already.
+        case record(Ticket?)
         /// For the fates of many.
         case many(ManyRecords)
         /// For its turn.
@@ -23,6 +23,10 @@ final class Exchange {
     let isKeepAlive: Bool
     let omitsBody: Bool
     let mintedID: UUID7
+    private let traceID: TraceID?
+    /// What its records say of where they came from.
+    private(set) lazy var origin = RecordOrigin(
+        requestID.map { .said($0) } ?? .minted(mintedID), trace: traceID)
     var state: State?
     /// The catalog has been looked at since the request came: what it says may be held against it.
     var isCatalogConfirmed = false
@@ -34,6 +38,7 @@ final class Exchange {
         isKeepAlive = head.isKeepAlive
         omitsBody = head.isHeadRequest
         self.mintedID = mintedID
+        traceID = head.traceID
     }
 
     var isReady: Bool {

@@ -14,7 +14,8 @@ struct ItemSource {
 
     enum Item {
         case json(Range<Int>)
-        case row([CSVCursor.Field])
+        /// The fields, and where they stand with the end of their line.
+        case row([CSVCursor.Field], Range<Int>)
     }
 
     let format: Format
@@ -22,6 +23,8 @@ struct ItemSource {
     let count: Int
     /// The columns of a CSV text, by its header.
     private(set) var header: [String] = []
+    /// Where it stands, with the end of its line.
+    private(set) var headerRange = 0..<0
     private var cursor: JSONCursor
     private var csv: CSVCursor
     private var taken = 0
@@ -41,6 +44,7 @@ struct ItemSource {
                 throw Defect(.invalidRequest, "the CSV text has no header line")
             }
             header = names.map { String(decoding: $0.text ?? Array("NULL".utf8), as: UTF8.self) }
+            headerRange = csv.rowStart..<csv.position
             var probe = csv
             var rows = 0
             while let row = try probe.row(input) {
@@ -100,7 +104,7 @@ struct ItemSource {
         case .lines:
             return Self.nextLine(&cursor, input).map { .json($0) }
         case .csv:
-            return try csv.row(input).map { .row($0) }
+            return try csv.row(input).map { .row($0, csv.rowStart..<csv.position) }
         case .array:
             guard taken < count else { return nil }
             if taken > 0 { try cursor.expect(UInt8(ascii: ","), input) }

@@ -11,6 +11,8 @@ struct ManyAnswer {
     private let count: Int
     private var okCount = 0
     private var failedCount = 0
+    /// Of items for which nothing was applied now.
+    private var replayedCount = 0
     /// Items as JSON, in the order in which they came.
     private var text: [UInt8] = []
     /// Where in `text` each item stands, with the comma behind it.
@@ -31,6 +33,7 @@ struct ManyAnswer {
         record: Record
     ) {
         okCount += 1
+        if result.effect == .replayed { replayedCount += 1 }
         guard !isMinimal else { return }
         let start = text.count
         text.appendItem(item, result, messageID: messageID, minted: minted(), record: record)
@@ -39,6 +42,7 @@ struct ManyAnswer {
 
     mutating func append(_ item: Int, _ failure: Failure, messageID: String?) {
         failedCount += 1
+        if failure.deadLetter?.isRepetition ?? false { replayedCount += 1 }
         let start = text.count
         text.appendItem(item, failure, messageID: messageID)
         endItem(item, from: start)
@@ -121,6 +125,7 @@ struct ManyAnswer {
         }
         var head = exchange.head(failedCount == 0 ? 200 : 207)
         head.failedCount = failedCount
+        head.isReplay = replayedCount == count
         head.preferenceApplied = exchange.preferences.applied
         connection.complete(exchange, head)
     }

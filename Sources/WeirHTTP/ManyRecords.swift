@@ -23,6 +23,7 @@ final class ManyRecords {
     private let plane: DataPlane
     private let waiter: ConnectionWaiter
     private let messageIDPrefix: String?
+    private let orderKey: OrderKey?
     private let timeout: Nanoseconds?
     private var source: ItemSource
     private var tables: BulkLine.Tables
@@ -51,6 +52,7 @@ final class ManyRecords {
         self.plane = plane
         self.waiter = waiter
         messageIDPrefix = fields.messageID
+        orderKey = fields.orderKey
         timeout = fields.timeout
         tables = BulkLine.Tables(plane, exchange.preferences)
         let span = body.readableBytesUInt8Span
@@ -237,13 +239,14 @@ final class ManyRecords {
     private func decode(
         _ item: ItemSource.Item, _ index: Int, _ input: Span<UInt8>
     ) throws -> (Record, group: String?) {
-        let id = messageIDPrefix.map { "\($0)#\(index)" }
+        var envelope = Envelope(
+            messageID: messageIDPrefix.map { "\($0)#\(index)" }, orderKey: orderKey)
         switch (item, target) {
         case (.json(let range), .bulk):
             try checkSize(range.count)
+            envelope.origin = exchange.origin
             do {
-                let line = try BulkLine(
-                    input, range, tables: &tables, defaultID: id)
+                let line = try BulkLine(input, range, tables: &tables, envelope: envelope)
                 return (line.record, line.group)
             } catch {
                 // A bad member fails its group, if the line can be read far enough to name it.
@@ -257,18 +260,30 @@ final class ManyRecords {
             var cursor = JSONCursor(range)
             try decoder.takeObject(&cursor, input)
             try cursor.expectEnd(input)
-            return (try decoder.finish(messageID: id, minting: plane.mint()), nil)
-        case (.row(let fields), .table(let schema, let options)):
+            complete(&envelope, schema) { RecordSource(.record, copy(input, range)) }
+            return (try decoder.finish(envelope, minting: plane.mint()), nil)
+        case (.row(let fields, let range), .table(let schema, let options)):
             var decoder = RecordDecoder(
                 table: schema, options: options, expectedByteCount: fields.count * 16)
             for (column, field) in zip(csvColumns, fields) {
                 let text = field.text ?? []
                 try decoder.takeText(column, text.span, field.text == nil ? nil : 0..<text.count)
             }
-            return (try decoder.finish(messageID: id, minting: plane.mint()), nil)
+            complete(&envelope, schema) {
+                RecordSource(.csv, copy(input, source.headerRange) + copy(input, range))
+            }
+            return (try decoder.finish(envelope, minting: plane.mint()), nil)
         case (.row, .bulk):
             preconditionFailure("CSV for /v1/bulk was refused at the start")
         }
+    }
+
+    /// Adds what is only kept of some records.
+    private func complete(
+        _ envelope: inout Envelope, _ table: TableSchema, _ source: () -> RecordSource
+    ) {
+        if envelope.messageID != nil { envelope.origin = exchange.origin }
+        if table.policy.onReject == .deadLetter { envelope.source = source() }
     }
 
     private func checkSize(_ count: Int) throws(Defect) {
@@ -345,6 +360,12 @@ final class ManyRecords {
         isFinished = true
         answer.finish(exchange, on: connection)
     }
+}
+
+private func copy(_ input: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.append(input, range)
+    return bytes
 }
 
 /// A line that belongs to a group and cannot be taken.

@@ -18,6 +18,8 @@ struct RequestHead {
     var preferences = Preferences()
     var timeout: Nanoseconds?
     var requestID: String?
+    var orderKey: OrderKey?
+    var traceID: TraceID?
     var expectsContinue = false
     var contentLength: Int?
     var isKeepAlive: Bool
@@ -29,6 +31,7 @@ struct RequestHead {
     init(_ head: HTTPRequestHead) {
         isKeepAlive = head.isKeepAlive
         isHeadRequest = head.method == .HEAD
+        takeQuery(head.uri)
         for (name, value) in head.headers {
             // By length first: most fields of most requests mean nothing here.
             switch name.utf8.count {
@@ -41,12 +44,17 @@ struct RequestHead {
             case 7:
                 // The parser stops at an upgrade; nothing that follows would be read.
                 if name.isCaseInsensitivelyEqual("upgrade") { isKeepAlive = false }
+            case 11:
+                if name.isCaseInsensitivelyEqual("traceparent") {
+                    traceID = TraceID(traceparent: value)
+                }
             case 12:
                 if name.isCaseInsensitivelyEqual("content-type") { takeMediaType(value) }
                 if name.isCaseInsensitivelyEqual("x-request-id") { takeRequestID(value) }
                 if name.isCaseInsensitivelyEqual("weir-timeout") { takeTimeout(value) }
             case 14:
                 if name.isCaseInsensitivelyEqual("content-length") { contentLength = Int(value) }
+                if name.isCaseInsensitivelyEqual("weir-order-key") { takeOrderKey(value) }
             case 15:
                 if name.isCaseInsensitivelyEqual("idempotency-key") { takeMessageID(value) }
             case 16:
@@ -85,6 +93,23 @@ struct RequestHead {
     private mutating func takeMessageID(_ value: String) {
         do {
             messageID = try MessageID.parse(header: value)
+        } catch {
+            defect = defect ?? error
+        }
+    }
+
+    private mutating func takeOrderKey(_ value: String) {
+        do {
+            orderKey = try OrderKey(value)
+        } catch {
+            defect = defect ?? error
+        }
+    }
+
+    private mutating func takeQuery(_ target: String) {
+        do {
+            guard let name = try QueryText.value(of: "version_column", in: target) else { return }
+            preferences.versionColumn = name
         } catch {
             defect = defect ?? error
         }
@@ -155,6 +180,8 @@ struct Preferences {
     var isMinimal = false
     var returnsRow = false
     var isDryRun = false
+    /// `?version_column=…`.
+    var versionColumn: String?
     /// What `Preference-Applied` says.
     private(set) var applied: [String] = []
 

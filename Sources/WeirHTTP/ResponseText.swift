@@ -32,6 +32,8 @@ struct ResponseText {
         var timing: Timing?
         var preferenceApplied: [String] = []
         var failedCount = 0
+        /// Nothing was applied now: the answer says what became of the first request.
+        var isReplay = false
         var retryAfter: Nanoseconds?
         var allow: String?
         var isChunked = false
@@ -102,6 +104,7 @@ struct ResponseText {
             head +=
                 "Preference-Applied: \(fields.preferenceApplied.joined(separator: ", "))\r\n".utf8
         }
+        if fields.isReplay { head += "Idempotent-Replayed: true\r\n".utf8 }
         if fields.failedCount > 0 { head += "Weir-Failed: \(fields.failedCount)\r\n".utf8 }
         if let wait = fields.retryAfter {
             head += "Retry-After: \(max(1, (wait.count + 999_999_999) / 1_000_000_000))\r\n".utf8
@@ -157,25 +160,14 @@ extension Array where Element == UInt8 {
     }
 }
 
-/// `Mon, 23 Nov 2026 12:00:00 GMT`. Civil dates after Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms".
+/// `Mon, 23 Nov 2026 12:00:00 GMT`.
 func httpDate(_ unixSecond: UInt64) -> String {
-    let days = Int(unixSecond / 86_400)
-    let time = Int(unixSecond % 86_400)
-    let shifted = days + 719_468
-    let era = shifted / 146_097
-    let dayOfEra = shifted % 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let shiftedMonth = (5 * dayOfYear + 2) / 153
-    let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    let time = CivilTime(unixSecond: unixSecond)
+    let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
     let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
     func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    return "\(weekdays[days % 7]), \(two(day)) \(months[month - 1]) \(year) "
-        + "\(two(time / 3_600)):\(two(time / 60 % 60)):\(two(time % 60)) GMT"
+    return "\(weekdays[time.weekday]), \(two(time.day)) \(months[time.month - 1]) \(time.year) "
+        + "\(two(time.hour)):\(two(time.minute)):\(two(time.second)) GMT"
 }

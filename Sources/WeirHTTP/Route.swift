@@ -69,7 +69,7 @@ enum Route: Equatable {
         return try route()
     }
 
-    private static func text(_ part: some Collection<UInt8>) throws(RouteFailure) -> String {
+    static func text(_ part: some Collection<UInt8>) throws(RouteFailure) -> String {
         guard let text = String(validating: try decoded(part), as: UTF8.self) else {
             throw .malformed
         }

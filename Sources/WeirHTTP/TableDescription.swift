@@ -33,10 +33,22 @@ enum TableDescription {
         let limits = plane.configuration
         body += "]".utf8
         appendID(schema, to: &body)
+        body += ",\"on_reject\":\"\(schema.policy.onReject.rawValue)\"".utf8
+        body += ",\"order\":\"\(schema.policy.order.rawValue)\"".utf8
+        append("order_key", schema.orderKeyColumn, of: schema, to: &body)
+        append("version_column", schema.versionColumn, of: schema, to: &body)
         body += ",\"limits\":{\"record_bytes\":\(limits.recordByteCountMax),".utf8
         body += "\"body_bytes\":\(limits.bodyByteCountMax),".utf8
         body += "\"records_per_request\":\(limits.recordsPerRequestMax)}}".utf8
         return body
+    }
+
+    private static func append(
+        _ name: String, _ column: Int?, of schema: TableSchema, to body: inout [UInt8]
+    ) {
+        guard let column else { return }
+        body += ",\"\(name)\":".utf8
+        appendJSONString(schema.columns[column].name, to: &body)
     }
 
     private static func appendID(_ schema: TableSchema, to body: inout [UInt8]) {

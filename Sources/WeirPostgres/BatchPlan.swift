@@ -27,7 +27,7 @@ struct BatchPlan {
 
     init(_ batch: WriteBatch) {
         let records = batch.records
-        guard !batch.isIsolated else {
+        guard records.count > 1 && !batch.isIsolated else {
             steps = records.enumerated().map { Self.step($1, [$0]) }
             return
         }

@@ -19,6 +19,7 @@ struct BatchTransaction {
         case prepare(WriteStatement.Shape, step: Int)
         case prepareLedger(ReplayLedger.Statement)
         case ledger(ReplayLedger.Statement)
+        case prepareSingle(WriteStatement.Shape, step: Int)
         case deallocate
         case step(Int)
         case deferredChecks
@@ -39,8 +40,9 @@ struct BatchTransaction {
         var statement: ReplayLedger.Statement?
     }
 
-    private(set) var steps: [Step] = []
+    var steps: [Step] = []
     private var preparing: Set<WriteStatement.Shape> = []
+    var preparingSingle: Set<WriteStatement.Shape> = []
     var expected: [Expectation] = []
     /// What each record comes to if nothing else is heard of it.
     var results: [RowResult]
@@ -137,9 +139,13 @@ struct BatchTransaction {
         _ step: BatchPlan.Step, _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) {
         let entry = cache.entry(step.shape, step.table)
-        if let orphan = cache.popOrphan() {
+        while let orphan = cache.popOrphan() {
             try session.sendCommand("DEALLOCATE \(orphan)")
             expected.append(.deallocate)
+        }
+        let isAlone = step.positions.count == 1
+        if isAlone && entry.isSinglePrepared {
+            return try executeSingle(step, entry)
         }
         // A shape that comes in several waves is prepared in the first.
         if !entry.isPrepared && preparing.insert(step.shape).inserted {
@@ -148,8 +154,10 @@ struct BatchTransaction {
                 parameterOIDs: entry.statement.parameterTypes.map(\.arrayOID))
             expected.append(.prepare(step.shape, step: steps.count))
         }
-        guard entry.statement.isSingleRow && step.positions.count > 1 else {
-            return try execute(step, entry, &parameters)
+        if isAlone || !entry.statement.isSingleRow {
+            try execute(step, entry, &parameters)
+            if isAlone { try prepareSingle(step, entry, &cache) }
+            return
         }
         for position in step.positions {
             try execute(
@@ -210,7 +218,7 @@ struct BatchTransaction {
 
     private func stepIndex(_ expectation: Expectation) -> Int? {
         switch expectation {
-        case .step(let index), .prepare(_, let index): index
+        case .step(let index), .prepare(_, let index), .prepareSingle(_, let index): index
         default: nil
         }
     }
@@ -225,6 +233,8 @@ struct BatchTransaction {
             ledger?.markPrepared(statement)
         case .prepare(let shape, _):
             cache.markPrepared(shape)
+        case .prepareSingle(let shape, _):
+            cache.markSinglePrepared(shape)
         case .step(let index):
             completedSteps += 1
             StepResult(statement: steps[index].statement, step: steps[index].plan)

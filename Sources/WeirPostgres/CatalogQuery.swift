@@ -36,7 +36,7 @@ struct CatalogQuery {
         return Catalog(
             tables.enumerated().map { number, name in
                 guard let rows = byTable[number] else { return .missing(name: name.publicName) }
-                do throws(IDRuleMismatch) {
+                do throws(PolicyMismatch) {
                     return .found(
                         try schema(
                             number, name, rows, types, rank: ranks[number], places[number]))
@@ -134,7 +134,7 @@ struct CatalogQuery {
     private func schema(
         _ number: Int, _ name: TableName, _ rows: [[String?]], _ types: CatalogTypes,
         rank: Int, _ place: CatalogStamp.Place?
-    ) throws(IDRuleMismatch) -> TableSchema {
+    ) throws(PolicyMismatch) -> TableSchema {
         var key: [(place: Int, column: Int)] = []
         var columns: [Column] = []
         for (index, row) in rows.enumerated() {
@@ -155,6 +155,7 @@ struct CatalogQuery {
                 rule, columns: columns, primaryKey: primaryKey)
             columns[column].declaredID = id
         }
+        try policy.check(columns: columns, primaryKey: primaryKey)
         return TableSchema(
             number: number, version: CatalogVersion.next(), schemaName: name.schema,
             name: name.name,

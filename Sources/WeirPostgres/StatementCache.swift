@@ -8,7 +8,13 @@ struct StatementCache {
         let statement: WriteStatement
         /// The server has said that it knows the statement.
         var isPrepared: Bool
+        /// The same for the statement's form for one record.
+        var isSinglePrepared = false
+        /// A record of this shape has been alone before: the next one is likely to be.
+        var hasBeenAlone = false
         var lastUse: UInt64
+
+        var singleName: String { name + "_single" }
     }
 
     /// A table with 64 shapes in use takes 64 of these for each operation.
@@ -17,6 +23,8 @@ struct StatementCache {
     private var entries: [WriteStatement.Shape: Entry] = [:]
     /// Names that the server still knows and nobody will use.
     private var orphans: [String] = []
+    /// Of the entries, how many have their form for one record at the server.
+    private var singleCount = 0
     private var useCount: UInt64 = 0
     private var nameCount = 0
     /// Versions of tables that the server takes no COPY for.
@@ -30,7 +38,7 @@ struct StatementCache {
             entries[shape] = known
             return known
         }
-        if entries.count >= Self.countMax,
+        while entries.count + singleCount >= Self.countMax,
             let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse })
         {
             forget(oldest.key)
@@ -47,10 +55,24 @@ struct StatementCache {
         entries[shape]?.isPrepared = true
     }
 
+    mutating func markSinglePrepared(_ shape: WriteStatement.Shape) {
+        guard entries[shape]?.isSinglePrepared == false else { return }
+        entries[shape]?.isSinglePrepared = true
+        singleCount += 1
+    }
+
+    mutating func markAlone(_ shape: WriteStatement.Shape) {
+        entries[shape]?.hasBeenAlone = true
+    }
+
     /// The statement may be wrong by now: it is prepared anew when it is used again.
     mutating func forget(_ shape: WriteStatement.Shape) {
         guard let entry = entries.removeValue(forKey: shape) else { return }
         if entry.isPrepared { orphans.append(entry.name) }
+        if entry.isSinglePrepared {
+            orphans.append(entry.singleName)
+            singleCount -= 1
+        }
     }
 
     /// The name of a statement that the server should forget.
@@ -65,6 +87,7 @@ struct StatementCache {
     mutating func removeAll() {
         withoutCopy = []
         entries = [:]
+        singleCount = 0
         orphans = []
     }
 }

@@ -53,6 +53,12 @@ struct WriteStatement {
     }
 
     let sql: String
+    /// The same for one record alone, whose values are plain parameters: `nil` where there is none.
+    ///
+    /// It does not look at the catalog. It is to be prepared behind `sql`, in a transaction in
+    /// which that was executed; the server itself then refuses it for any other definition
+    /// (`definitionColumns`).
+    let singleSQL: String?
     /// For each parameter the column whose values it takes.
     let parameterColumns: [Int]
     let parameterTypes: [ColumnType]
@@ -71,14 +77,18 @@ struct WriteStatement {
             !table.primaryKey.isEmpty && table.primaryKey.allSatisfy { shape.columns.contains($0) }
         let text = StatementText(table: table, present: present, parameters: parameters)
         let row = shape.returnsRow ? "row_to_json(t.*)" : nil
+        let one = StatementText(
+            table: table, present: present, parameters: parameters, isSingle: true)
+        let hasSingle = !present.isEmpty && !table.mayDropRows
         switch shape.kind {
         case .insert:
             let keys = table.primaryKey.map { "t." + text.name($0) }
             returns = hasKey || keys.isEmpty ? .nothing : .keys
             leadingColumnCount = returns == .keys ? keys.count : 0
-            sql =
-                text.insert
-                + text.returning((returns == .keys ? keys : []) + [row].compactMap { $0 })
+            let columns = (returns == .keys ? keys : []) + [row].compactMap { $0 }
+            sql = text.insert + text.returning(columns)
+            singleSQL =
+                hasSingle ? one.insert + one.returning(columns + one.definitionColumns) : nil
             isSingleRow = present.isEmpty
         case .insertIgnoring:
             // A row of the result for each record that was inserted; its key finds the record,
@@ -88,6 +98,7 @@ struct WriteStatement {
             let keys = table.primaryKey.map { "t." + text.name($0) }
             returns = isFound ? .ordinals : keys.isEmpty ? .nothing : .keys
             leadingColumnCount = isFound ? 1 : keys.count
+            singleSQL = nil
             sql =
                 isFound
                 ? text.insertIgnoring(row: row)
@@ -99,22 +110,28 @@ struct WriteStatement {
             // it looked for the row: so one that is there is updated, and nothing else can be done.
             returns = .ordinals
             leadingColumnCount = 1
+            singleSQL = nil
             sql = text.patch(
                 row: row, lacking: table.requiredColumns.filter { !shape.columns.contains($0) })
             isSingleRow = table.isKeySpeltFreely
         case .upsert:
             returns = .wasInserted
             leadingColumnCount = 1
-            sql = text.upsert + text.returning([text.wasInserted] + [row].compactMap { $0 })
+            let columns = [text.wasInserted] + [row].compactMap { $0 }
+            sql = text.upsert + text.returning(columns)
+            singleSQL =
+                hasSingle ? one.upsert + one.returning(columns + one.definitionColumns) : nil
             isSingleRow = table.isKeySpeltFreely
         case .patch:
             returns = .ordinals
             leadingColumnCount = 1
+            singleSQL = nil
             sql = text.patch(row: row)
             isSingleRow = table.isKeySpeltFreely
         case .delete:
             returns = .ordinals
             leadingColumnCount = 1
+            singleSQL = nil
             sql = text.delete + text.returning(["u.ord"] + [row].compactMap { $0 })
             isSingleRow = table.isKeySpeltFreely
         }
@@ -134,13 +151,16 @@ private struct StatementText {
     let table: TableSchema
     let present: [Int]
     let parameters: [Int]
+    /// One record, its values in parameters of their own.
+    var isSingle = false
 
     func name(_ column: Int) -> String { quotedIdentifier(table.columns[column].name) }
 
     /// A parameter's element, cast where it travels as text. The cast has no length: the assignment
     /// to the column applies that, and refuses what is too long instead of cutting it.
     private func value(_ column: Int) -> String {
-        let element = "u.c\(column)"
+        let place = isSingle ? parameters.firstIndex(of: column) : nil
+        let element = place.map { "$\($0 + 1)" } ?? "u.c\(column)"
         return table.columns[column].type.castName.map { "\(element)::\($0)" } ?? element
     }
 
@@ -158,8 +178,18 @@ private struct StatementText {
         guard !present.isEmpty else { return "INSERT INTO \(table.sqlName) AS t DEFAULT VALUES" }
         let columns = present.map(name).joined(separator: ", ")
         let values = present.map(value).joined(separator: ", ")
-        return "INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM "
-            + source(ordinality: false) + " WHERE \(definition.types(of: present))"
+        let into = "INSERT INTO \(table.sqlName) AS t (\(columns)) "
+        guard !isSingle else { return into + "VALUES (\(values))" }
+        return into + "SELECT \(values) FROM " + source(ordinality: false)
+            + " WHERE \(definition.types(of: present))"
+    }
+
+    /// For each column that is written a NULL of its type, length and collation. After a change of
+    /// the table the server plans a prepared statement again, under its lock on the table, and
+    /// refuses it if its rows would be of other types: so the definition is looked at when it
+    /// changes and not each time. They read no column, which would take a privilege.
+    var definitionColumns: [String] {
+        present.map { "(NULL::\(table.sqlName)).\(name($0))" }
     }
 
     func insertIgnoring(row: String?) -> String {

@@ -7,6 +7,8 @@ package struct CSVCursor: Sendable {
     }
 
     package var position: Int
+    /// Where the last row began.
+    package private(set) var rowStart = 0
     private let end: Int
     /// Where the row begins. Counts from 1; the header is line 1.
     package private(set) var line = 0
@@ -26,6 +28,7 @@ package struct CSVCursor: Sendable {
             line += 1 + lineEndsQuoted
             lineEndsQuoted = 0
             if skipNewline(input) { continue }
+            rowStart = position
             var fields: [Field] = []
             while true {
                 fields.append(try field(input))

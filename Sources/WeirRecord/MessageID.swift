@@ -42,19 +42,10 @@ package enum MessageID {
     }
 }
 
-extension Record {
-    /// A hash of table, operation and values, in the order of the columns: neither the order of the
-    /// members nor white space counts, nor does an ID that the gateway minted.
-    package var fingerprint: UInt64 {
-        var hash =
-            UInt64(table.number) &* 31
-            &+ UInt64(Operation.allCases.firstIndex(of: options.operation) ?? 0)
-        forEachField { column, elements, range in
-            if column == mintedColumn { return }
-            hash =
-                hash
-                &+ stableHash(elements.span, range, seed: UInt64(column) &* 0x9E37_79B9_7F4A_7C15)
-        }
-        return hash
-    }
+/// A message as it is remembered: its ID hashed, and what it says.
+package struct MessagePrint: Sendable, Equatable {
+    /// The first 128 bits of the ID's SHA-256.
+    package let high: UInt64
+    package let low: UInt64
+    package let fingerprint: UInt64
 }

@@ -25,6 +25,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case missingKey = "missing-key"
     case messageIDReused = "message-id-reused"
     case triggerException = "trigger-exception"
+    case deadLettered = "dead-lettered"
     case rolledBack = "rolled-back"
     case overloaded = "overloaded"
     case databaseUnavailable = "database-unavailable"
@@ -47,7 +48,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .uriTooLong: 414
         case .unsupportedMediaType: 415
         case .checkViolation, .notNullViolation, .invalidValue, .unknownColumn, .missingKey,
-            .messageIDReused, .triggerException:
+            .messageIDReused, .triggerException, .deadLettered:
             422
         case .rolledBack: 424
         case .headersTooLarge: 431
@@ -93,6 +94,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .missingKey: "The record's key is missing"
         case .messageIDReused: "This message ID was used with another payload"
         case .triggerException: "A trigger refused the record"
+        case .deadLettered: "The record is kept with the dead letters"
         case .rolledBack: "Another member of the group failed"
         case .overloaded: "The gateway holds as much as it may"
         case .databaseUnavailable: "The database cannot be reached"

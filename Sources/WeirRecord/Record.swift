@@ -24,9 +24,25 @@ package struct WriteOptions: Sendable {
     package var returnsRow = false
     /// Write, answer, and roll back.
     package var isDryRun = false
+    /// The caller named `onConflict`; else it is the table's setting.
+    package var isConflictRuleSaid = false
+    /// A row that exists is written only where the record's value of this column is greater than the
+    /// row's; else the record is answered `ignored`.
+    package var versionColumn: Int?
+    /// The caller named `versionColumn`; else it is the table's setting.
+    package var isVersionColumnSaid = false
 
     package init(_ operation: Operation) {
         self.operation = operation
+    }
+
+    /// The record may change a row that exists, to values of its own.
+    package var mayMeetRow: Bool {
+        switch operation {
+        case .upsert, .patch: true
+        case .insert: onConflict == .merge
+        case .delete: false
+        }
     }
 }
 
@@ -49,8 +65,19 @@ package final class Record: Sendable {
     package let sortPrefix: UInt64
     /// A hash of table and key; `nil` when the database makes the key.
     package let orderHash: UInt64?
+    /// A hash of what the record is to be ordered by besides its row, in spaces of its own: the
+    /// request's order key, or the table's column for it.
+    package let orderKeyHash: UInt64?
+    /// The request's order key.
+    package let orderKey: String?
     /// The caller's message ID.
     package let messageID: String?
+    /// The same, as it is remembered.
+    package let message: MessagePrint?
+    /// The request that brought the record, if it has a message ID.
+    package let origin: RecordOrigin?
+    /// How the record came, if its table keeps records that are refused.
+    package let source: RecordSource?
     /// The column whose value the gateway minted for this record, and which no repetition of the
     /// request would have again.
     package let mintedColumn: Int?
@@ -58,15 +85,27 @@ package final class Record: Sendable {
     init(
         table: TableSchema, options: WriteOptions, columns: ColumnSet, bytes: [UInt8],
         fieldsEnd: Int,
-        key: Range<Int>?, messageID: String?, mintedColumn: Int? = nil
+        key: Range<Int>?, orderKeyHash: UInt64? = nil, mintedColumn: Int? = nil,
+        envelope: Envelope
     ) {
         self.table = table
         self.options = options
         self.columns = columns
         self.bytes = bytes
         self.fieldsEnd = fieldsEnd
-        self.messageID = messageID
         self.mintedColumn = mintedColumn
+        self.orderKeyHash = orderKeyHash
+        orderKey = envelope.orderKey?.text
+        messageID = envelope.messageID
+        origin = envelope.messageID == nil ? nil : envelope.origin
+        source = table.policy.onReject == .deadLetter ? envelope.source : nil
+        message = envelope.messageID.map { id in
+            let hash = MessageID.hash(id)
+            return MessagePrint(
+                high: hash.high, low: hash.low,
+                fingerprint: Fingerprint.of(
+                    table, options, bytes.span, fieldsEnd, except: mintedColumn))
+        }
         hasKey = key != nil
         let range = key ?? fieldsEnd..<fieldsEnd
         keyRange = range
@@ -81,7 +120,14 @@ package final class Record: Sendable {
         sortPrefix = prefix
     }
 
-    package var byteCount: Int { bytes.count }
+    package var byteCount: Int { bytes.count + (source?.bytes.count ?? 0) }
+
+    /// What the record says, as 64 bits that mean the same in every gateway: see `Fingerprint`.
+    package var fingerprint: UInt64 {
+        if let message { return message.fingerprint }
+        let bytes = bytes
+        return Fingerprint.of(table, options, bytes.span, fieldsEnd, except: mintedColumn)
+    }
 
     /// For an upsert, the first column without which no row can be inserted: it can only update.
     package var lackedColumn: Column? {
@@ -96,10 +142,11 @@ package final class Record: Sendable {
         if table.primaryKey.count == 1 {
             table.appendMember(table.primaryKey[0], bytes, keyRange, to: &json)
         } else {
+            let bytes = bytes
             var at = keyRange.lowerBound
             for (index, column) in table.primaryKey.enumerated() {
                 if index > 0 { json.append(UInt8(ascii: ",")) }
-                let end = at + 4 + Int(max(length(at: at), 0))
+                let end = at + 4 + max(elementLength(bytes.span, at: at), 0)
                 table.appendMember(column, bytes, (at + 4)..<end, to: &json)
                 at = end
             }
@@ -107,23 +154,17 @@ package final class Record: Sendable {
         json.append(UInt8(ascii: "}"))
     }
 
-    /// The length of the array element at `start`; -1 is NULL.
-    private func length(at start: Int) -> Int32 {
-        Int32(
-            bitPattern: UInt32(bytes[start]) << 24 | UInt32(bytes[start + 1]) << 16
-                | UInt32(bytes[start + 2]) << 8 | UInt32(bytes[start + 3]))
-    }
-
     /// Calls `body` for each field with its column's position and the range of its array element in
     /// `elements`: a length (-1: NULL) and as many bytes.
     package func forEachField(
         _ body: (_ column: Int, _ elements: [UInt8], _ range: Range<Int>) -> Void
     ) {
+        let bytes = bytes
         var at = 0
         while at < fieldsEnd {
             let column = Int(bytes[at]) | Int(bytes[at + 1]) << 8
             let start = at + 2
-            let end = start + 4 + Int(max(length(at: start), 0))
+            let end = start + 4 + max(elementLength(bytes.span, at: start), 0)
             body(column, bytes, start..<end)
             at = end
         }

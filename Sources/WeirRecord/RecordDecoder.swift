@@ -14,6 +14,10 @@ package struct RecordDecoder: Sendable {
     /// The key came from the path or from the line's `key`: the body may say it again.
     private var isKeyFixed = false
     private var mintedColumn: Int?
+    /// Where the element stands of the column that records are ordered by.
+    private var orderKeyElement: Range<Int>?
+    /// The same for the column that tells newer rows from older ones.
+    private var versionElement: Range<Int>?
 
     package init(table: TableSchema, options: WriteOptions, expectedByteCount: Int) {
         self.table = table
@@ -123,18 +127,23 @@ package struct RecordDecoder: Sendable {
     /// The record, once everything has been taken; where the table declares an ID that the caller
     /// left out of an insert or an upsert, with a new one.
     package mutating func finish(
-        messageID: String? = nil, minting mint: @autoclosure () -> UUID7
+        _ envelope: Envelope = Envelope(), minting mint: @autoclosure () -> UUID7
     ) throws(Defect) -> Record {
         if let column = table.idColumn, !columns.contains(column),
             options.operation == .insert || options.operation == .upsert
         {
             try takeMinted(column, mint().bits)
         }
-        return try finish(messageID: messageID)
+        return try finish(envelope)
     }
 
     /// The record, once everything has been taken.
-    package mutating func finish(messageID: String? = nil) throws(Defect) -> Record {
+    package mutating func finish(messageID: String?) throws(Defect) -> Record {
+        try finish(Envelope(messageID: messageID))
+    }
+
+    /// The record, once everything has been taken.
+    package mutating func finish(_ envelope: Envelope = Envelope()) throws(Defect) -> Record {
         let hasKey =
             !table.primaryKey.isEmpty && !firstKeyElement.isEmpty
             && otherKeyElements.allSatisfy { !$0.isEmpty }
@@ -148,6 +157,7 @@ package struct RecordDecoder: Sendable {
                 table: table.publicName)
         }
         try checkRequired()
+        try checkVersion()
         let fieldsEnd = bytes.count
         var key: Range<Int>?
         if hasKey && otherKeyElements.isEmpty && !table.keyHasForms {
@@ -161,8 +171,24 @@ package struct RecordDecoder: Sendable {
         }
         return Record(
             table: table, options: options, columns: columns, bytes: bytes, fieldsEnd: fieldsEnd,
-            key: key,
-            messageID: messageID, mintedColumn: mintedColumn)
+            key: key, orderKeyHash: orderKeyHash(envelope), mintedColumn: mintedColumn,
+            envelope: envelope)
+    }
+
+    private mutating func orderKeyHash(_ envelope: Envelope) -> UInt64? {
+        if let key = envelope.orderKey { return key.hash }
+        guard let column = table.orderKeyColumn, let element = orderKeyElement,
+            elementLength(bytes.span, at: element.lowerBound) >= 0
+        else { return nil }
+        let seed = UInt64(table.number) &* 0x9E37_79B9_7F4A_7C15 ^ 0x6F72_6465_722D_636F
+        let type = table.columns[column].type
+        guard type.hasKeyForm else {
+            return stableHash(bytes.span, (element.lowerBound + 4)..<element.upperBound, seed: seed)
+        }
+        let end = bytes.count
+        type.appendKeyForm(element, to: &bytes)
+        defer { bytes.removeSubrange(end...) }
+        return stableHash(bytes.span, (end + 4)..<bytes.count, seed: seed)
     }
 
     // MARK: Parts
@@ -194,6 +220,19 @@ package struct RecordDecoder: Sendable {
             "column \"\(name)\" is missing; it cannot be null and has "
                 + "no default",
             column: name, sqlstate: "23502", table: table.publicName)
+    }
+
+    /// Without a version nobody can say which write is newer.
+    private func checkVersion() throws(Defect) {
+        guard let version = options.versionColumn else { return }
+        if let element = versionElement, elementLength(bytes.span, at: element.lowerBound) >= 0 {
+            return
+        }
+        let name = table.columns[version].name
+        throw Defect(
+            .invalidValue,
+            "column \"\(name)\" says which write is newer: the record needs a value for it",
+            column: name, table: table.publicName)
     }
 
     private func inTable(_ defect: Defect) -> Defect {
@@ -268,6 +307,8 @@ package struct RecordDecoder: Sendable {
             bytes.removeSubrange(start...)
             return
         }
+        if column == table.orderKeyColumn { orderKeyElement = (start + 2)..<bytes.count }
+        if column == options.versionColumn { versionElement = (start + 2)..<bytes.count }
         switch keyIndex {
         case nil: break
         case 0?: firstKeyElement = (start + 2)..<bytes.count

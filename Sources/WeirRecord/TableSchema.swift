@@ -75,6 +75,12 @@ package final class TableSchema: Sendable {
     /// supply it.
     package let requiredColumns: [Int]
     private let required: ColumnSet
+    /// The column by which records are ordered besides their rows, where the operator named one.
+    package let orderKeyColumn: Int?
+    /// The column that tells newer rows from older ones, where the operator named one.
+    package let versionColumn: Int?
+    /// Of each column's name: `Fingerprint`.
+    let columnHashes: [UInt64]
     /// Some value of the key has more than one encoding.
     let keyHasForms: Bool
 
@@ -104,6 +110,17 @@ package final class TableSchema: Sendable {
         self.policy = policy
         self.place = place
         idColumn = columns.firstIndex { $0.declaredID != nil }
+        orderKeyColumn = policy.orderKey.flatMap { name in
+            columns.firstIndex { $0.name == name }
+        }
+        versionColumn = policy.versionColumn.flatMap { name in
+            columns.firstIndex { $0.name == name }
+        }
+        columnHashes = columns.map { column in
+            var hash = StableHash()
+            hash.add(column.name)
+            return hash.value
+        }
         let requiredColumns =
             mayDropRows ? [] : columns.indices.filter { columns[$0].isRequired }
         var required = ColumnSet()
@@ -198,17 +215,6 @@ struct ColumnLookup: Sendable {
         }
         return true
     }
-}
-
-/// FNV-1a with a final mix: the same in every process, so that two gateways agree on an order.
-func stableHash(_ input: Span<UInt8>, _ range: Range<Int>, seed: UInt64 = 0) -> UInt64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ seed
-    for index in range {
-        hash = (hash ^ UInt64(input[index])) &* 0x0000_0100_0000_01B3
-    }
-    hash ^= hash >> 32
-    hash = hash &* 0xD6E8_FEB8_6659_FD93
-    return hash ^ (hash >> 32)
 }
 
 extension TableSchema {

@@ -59,16 +59,16 @@ struct SimulationPlan {
 
 extension SplitMix64 {
     /// Uniform enough in 0 ..< `bound`; the same on every platform and toolchain.
-    mutating func below(_ bound: Int) -> Int {
+    package mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0, "there is a number below the bound")
         return Int(next() % UInt64(bound))
     }
 
-    mutating func chance(_ percent: Int) -> Bool {
+    package mutating func chance(_ percent: Int) -> Bool {
         below(100) < percent
     }
 
-    mutating func element<Element>(of elements: [Element]) -> Element? {
+    package mutating func element<Element>(of elements: [Element]) -> Element? {
         elements.isEmpty ? nil : elements[below(elements.count)]
     }
 }

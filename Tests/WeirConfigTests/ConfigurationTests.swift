@@ -14,7 +14,7 @@ import WeirRecord
             batch: {max_records: 0}
             replay: {window: 7d}
             tables:
-              orders: {operations: [insert, upsrt], order_key: x}
+              orders: {operations: [insert, upsrt], order_kee: x}
             """,
             environment: ["WEIR_QUEUE_TIMEOUT": "5", "WEIR_BATCH_MAX_RECORD": "5"],
             flags: ["--log-level": "loud"])
@@ -27,8 +27,9 @@ import WeirRecord
                     + "to 50000",
                 "weir.yaml:4: replay: there is no such key; the nearest is log (here: database, "
                     + "listen, batch, queue, limits, http, log, tables)",
-                "weir.yaml:6: tables.orders.order_key: there is no such key; the nearest is "
-                    + "tables.orders.operations (here: operations, on_conflict, id)",
+                "weir.yaml:6: tables.orders.order_kee: there is no such key; the nearest is "
+                    + "tables.orders.order_key (here: operations, on_conflict, on_reject, order, "
+                    + "order_key, version_column, id)",
                 "WEIR_QUEUE_TIMEOUT: queue.timeout: \"5\" is not of this kind; it takes a time "
                     + "from 1ms to 1d, such as 500ms or 10s",
                 "--log-level: log.level: \"loud\" is not of this kind; it takes trace, debug, "
@@ -63,6 +64,9 @@ import WeirRecord
             "tables: {orders: {operations: [insert], on_conflict: merge}}",
             "tables.orders.on_conflict: merge changes rows that exist"
         ),
+        ("tables: {orders: {on_reject: keep}}", "\"keep\" is none of respond, dead_letter"),
+        ("tables: {orders: {order: strikt}}", "none of skip, strict; the nearest is strict"),
+        ("tables: {orders: {order_key: [a]}}", "tables.orders.order_key: it takes one value"),
         ("tables: {orders: {id: id}}", "tables.orders.id: it takes a map of keys"),
         ("tables: {orders: {id: {prefix: order}}}", "an id needs the column that holds it"),
         ("tables: {orders: {id: {column: id}}}", "IDs of type typeid need a prefix"),

@@ -13,7 +13,7 @@ import WeirRecord
         422: [
             "check-violation", "not-null-violation", "invalid-value", "unknown-column",
             "missing-key",
-            "message-id-reused", "trigger-exception",
+            "message-id-reused", "trigger-exception", "dead-lettered",
         ],
         424: ["rolled-back"],
         503: [

@@ -24,7 +24,7 @@ import WeirRecord
         if let path { try decoder.takePathKey(path.map { Array($0.utf8) }) }
         var cursor = JSONCursor(0..<bytes.count)
         try decoder.takeObject(&cursor, bytes.span)
-        return try decoder.finish(messageID: "m", minting: id)
+        return try decoder.finish(Envelope(messageID: "m"), minting: id)
     }
 
     private var text: String { Self.id.typeID("order") }
@@ -164,7 +164,7 @@ import WeirRecord
         ]
         columns[6].generation = .computed
         let rule = IDRule(column: name, prefix: "order", form: form)
-        let mismatch = #expect(throws: IDRuleMismatch.self) {
+        let mismatch = #expect(throws: PolicyMismatch.self) {
             try DeclaredID.resolve(rule, columns: columns, primaryKey: [0, 1, 3, 4, 5, 6])
         }
         #expect(mismatch?.reason.contains(reason) == true, "\(mismatch?.reason ?? "")")

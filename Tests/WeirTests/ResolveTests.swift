@@ -59,6 +59,7 @@ import WeirTesting
             stage.submit(0, key: 1)
             let (attempt, _) = try await inquiry(stage)
             stage.writer.reply(.report(BatchReport(.transient(.connectionLost))))
+            await stage.reached { stage.coordinator.figures().gauges.batchesUnresolved == 0 }
             stage.clock.advance(by: .milliseconds(10))
             let again = try await stage.nextBatch()
             #expect(again.work == .write)

@@ -12,7 +12,7 @@ enum LineCheck {
         for before in usual {
             var tables = BulkLine.Tables(plane)
             let range = 0..<before.count
-            guard (try? BulkLine(before.span, range, tables: &tables, defaultID: nil)) != nil else {
+            guard (try? BulkLine(before.span, range, tables: &tables)) != nil else {
                 return "the usual line is refused"
             }
             let after = read(line, tables)
@@ -62,7 +62,7 @@ enum LineCheck {
         var tables = tables
         do {
             let line = try BulkLine(
-                line.span, 0..<line.count, tables: &tables, defaultID: nil)
+                line.span, 0..<line.count, tables: &tables)
             return .success(line.record)
         } catch let defect as Defect {
             return .failure(defect)

@@ -26,10 +26,10 @@ extension BatchTransaction {
             buffer.appendElement(Int16(RowEffect.implied(by: batch.records[position]).rawValue))
         }
         parameters.appendArray(TypeOID.text, positions) { buffer, position in
-            buffer.appendElement(nil)
+            buffer.appendElement(batch.records[position].origin.map { Array($0.requestID.utf8) })
         }
         parameters.appendArray(TypeOID.text, positions) { buffer, position in
-            buffer.appendElement(nil)
+            buffer.appendElement(batch.records[position].origin?.traceID.map { Array($0.utf8) })
         }
         try send(.gate, ledger)
     }

@@ -1,0 +1,132 @@
+import Synchronization
+import WeirCore
+import WeirRecord
+
+// Messages that committed not long ago: their repetitions are answered without the database.
+extension Coordinator {
+    /// How many are remembered unless it is said otherwise; some 10 MB.
+    package static let replayRecordsMax = 65_536
+
+    /// A connection was lost: until another one has been found to lead to the same database, what
+    /// is remembered is not told.
+    package func windowSuspended() {
+        state.withLock { $0.window.suspend() }
+    }
+
+    /// A new connection leads to a database that may be believed.
+    ///
+    /// - Parameter clearing: it may lack what others had committed before, so that is forgotten,
+    ///   and so is what writers that connected earlier still report.
+    package func windowResumed(clearing: Bool) {
+        state.withLock { state in
+            if clearing {
+                state.window.clear()
+                state.windowEpoch += 1
+            }
+            state.window.resume()
+        }
+    }
+}
+
+extension Coordinator.Submission {
+    /// What the core is told of the record.
+    var entry: Entry {
+        var message: MessageKey?
+        if !record.options.isDryRun, let print = record.message {
+            message = MessageKey(
+                identity: .init(high: print.high, low: print.low), fingerprint: print.fingerprint)
+        }
+        return Entry(
+            table: record.table.id, orderHash: record.orderHash, byteCount: record.byteCount,
+            deadline: deadline, message: message, isExclusive: record.options.isDryRun)
+    }
+}
+
+extension Coordinator.State {
+    /// A database's key may be as long as an index entry. Those longer than this are left to the
+    /// database, so that the window's memory has a bound.
+    private static let replayKeyByteCountMax = 256
+
+    /// Answers a message that is remembered, in place of the core; or says why it is refused.
+    /// `nil` when it is new as far as is known here.
+    mutating func replay(
+        _ submission: Coordinator.Submission, _ entry: Entry, now: Timestamp,
+        _ actions: inout Coordinator.Actions
+    ) -> Result<Void, Failure>? {
+        guard let message = entry.message else { return nil }
+        switch window.match(message) {
+        case .none: return nil
+        case .reused: return .failure(refused(.messageIDReused, submission))
+        case .same(let first):
+            replay(submission, first, now: now, &actions)
+            return .success(())
+        }
+    }
+
+    /// As above, for a group: all of it is remembered, or the database has to say.
+    mutating func replay(
+        group: ArraySlice<Coordinator.Submission>, _ entries: [Entry], now: Timestamp,
+        _ actions: inout Coordinator.Actions
+    ) -> Result<Void, Failure>? {
+        // A dry run leaves nothing behind, so nothing that is remembered answers it.
+        guard !window.isSuspended, !entries.contains(where: \.isExclusive) else { return nil }
+        var firsts: [FirstResult] = []
+        for entry in entries {
+            guard let message = entry.message else { continue }
+            switch window.match(message) {
+            case .none: break
+            case .reused: return .failure(refused(.messageIDReused, group))
+            case .same(let first): firsts.append(first)
+            }
+        }
+        guard !firsts.isEmpty, firsts.count == entries.count else { return nil }
+        for (submission, first) in zip(group, firsts) {
+            replay(submission, first, now: now, &actions)
+        }
+        return .success(())
+    }
+
+    private mutating func replay(
+        _ submission: Coordinator.Submission, _ first: FirstResult, now: Timestamp,
+        _ actions: inout Coordinator.Actions
+    ) {
+        let result = RowResult(
+            .replayed, key: first.key, first: first, deadLetter: first.deadLetter)
+        let receipt = BatchReceipt(
+            id: first.batchID, recordCount: 1, assignedAt: now, finishedAt: now,
+            databaseTime: .zero)
+        let answer = Answer(
+            waiter: submission.waiter, index: submission.index, cargo: .one(submission.record),
+            fates: .stored([result], receipt), admittedAt: now)
+        metrics.count(answer.fate)
+        metrics.countReplay()
+        actions.answers.append(answer)
+    }
+
+    /// Remembers what a message was told when it committed, if the database remembers it too.
+    mutating func remember(
+        _ message: MessageKey, _ record: Record, _ result: RowResult, _ id: UUID7
+    ) {
+        guard let first = first(result, of: record, id),
+            first.key?.count ?? 0 <= Self.replayKeyByteCountMax
+        else { return }
+        window.insert(message, first)
+    }
+
+    private func first(_ result: RowResult, of record: Record, _ id: UUID7) -> FirstResult? {
+        switch result.effect {
+        case .inserted, .updated, .deleted, .unchanged, .ignored, .deadLettered:
+            var key = result.key
+            if key == nil, record.mintedColumn != nil, record.hasKey {
+                // A repetition brings another one, which is stored nowhere.
+                var json: [UInt8] = []
+                record.appendKeyJSON(to: &json)
+                key = json
+            }
+            return FirstResult(
+                effect: result.effect, batchID: id, key: key, deadLetter: result.deadLetter)
+        case .replayed: return result.first
+        case .notFound, .messageIDReused: return nil
+        }
+    }
+}
