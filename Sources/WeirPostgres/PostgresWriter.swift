@@ -119,8 +119,8 @@ package actor PostgresWriter: BatchWriter {
         }
     }
 
-    /// Forgets the older generation of message IDs and begins a new one, if the current one is as old
-    /// as `window`.
+    /// Forgets the older generation of message IDs and begins a new one, if the current one is as
+    /// old as `window`.
     package func rotateReplay(window: Duration) throws(ConnectFailure) -> ReplayRotation {
         let sql = "SELECT weir.rotate(interval '\(window.components.seconds) seconds')"
         return try ask { session, deadline throws(ConnectFailure) in
