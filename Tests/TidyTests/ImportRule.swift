@@ -13,9 +13,12 @@ enum ImportRule {
         "WeirRecord": Target(ours: [], foreign: ["Crypto", "Synchronization", "Glibc", "Darwin"]),
         "Weir": Target(ours: ["WeirCore", "WeirRecord"]),
         "WeirConfig": Target(ours: ["Weir", "WeirCore", "WeirRecord"], foreign: []),
-        "WeirPostgres": Target(ours: ["CLibpq", "Weir", "WeirCore", "WeirRecord"]),
+        "WeirMigrations": Target(ours: [], foreign: ["Crypto"]),
+        "WeirPostgres": Target(
+            ours: ["CLibpq", "Weir", "WeirCore", "WeirMigrations", "WeirRecord"]),
         "WeirCheck": Target(
-            ours: ["Weir", "WeirCore", "WeirRecord", "WeirPostgres"], foreign: []),
+            ours: ["Weir", "WeirCore", "WeirMigrations", "WeirRecord", "WeirPostgres"],
+            foreign: []),
         "WeirHTTP": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "WeirAdmin": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "WeirLoad": Target(
@@ -27,10 +30,8 @@ enum ImportRule {
         "WeirTesting": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "weir": Target(
             ours: [
-                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirLoad", "WeirRecord",
-                "WeirPostgres",
-                "WeirHTTP",
-                "WeirAdmin",
+                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirLoad", "WeirMigrations",
+                "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin",
             ]),
     ]
 

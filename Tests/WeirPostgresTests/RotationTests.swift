@@ -104,7 +104,9 @@ import WeirRecord
 
     @Test func theFenceWaitsForThoseBeforeItAndRefusesThoseBehindIt() async throws {
         let scene = try await migrated()
-        try scene.execute(Self.age)
+        // However long the others take to get in line.
+        try scene.execute(
+            "ALTER FUNCTION weir.rotate(interval) SET lock_timeout = '30s'; " + Self.age)
         let early = try scene.session()
         try early.execute("BEGIN; " + insert("attempt_a") + "; " + insert("replay_a"))
         let rotator = Apart(scene)
@@ -137,7 +139,8 @@ import WeirRecord
 
     @Test func twoAtATimeRotateOnce() async throws {
         let scene = try await migrated()
-        try scene.execute(Self.age)
+        try scene.execute(
+            "ALTER FUNCTION weir.rotate(interval) SET lock_timeout = '30s'; " + Self.age)
         let blocker = try scene.session()
         try blocker.execute("BEGIN; " + insert("attempt_a"))
         let rotators = (0..<2).map { _ in Apart(scene) }
