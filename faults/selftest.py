@@ -24,7 +24,7 @@ class World:
         self.contents = Contents.__new__(Contents)
         contents = self.contents
         contents.tables = set(model.TABLES)
-        contents.rewritten, contents.has_replay = set(), True
+        contents.rewritten, contents.has_replay, contents.has_changed = set(), True, False
         contents.rows = {"t_append": [], "t_dead": [], "t_tick": []}
         contents.counters, contents.upserts, contents.lives = {"c": 1}, {}, {}
         contents.replay, contents.replay_count = {}, defaultdict(int)
@@ -169,6 +169,10 @@ class OracleTests(unittest.TestCase):
         world = World()
         world.message("a1").answers.append({"c": "rejected", "t": 3})
         self.assertIn("RECON", world.broken())
+        world.contents.has_changed = True
+        self.assertIn("RECON", world.broken())
+        world.message("a1").answers[1]["t"] = 1.5
+        self.assertNotIn("RECON", world.broken())
 
     def test_no_final_answer(self):
         world = World()

@@ -37,7 +37,8 @@ def twice(history: History, contents: Contents) -> list[str]:
         if not message.is_acked:
             continue
         for answer in message.answers:
-            if answer.get("again") and answer["c"] == "ok" and answer["result"] != "replayed":
+            is_late = answer.get("again") and answer["t"] > message.first_ok
+            if is_late and answer["c"] == "ok" and answer["result"] != "replayed":
                 found.append(f"{message.id} was sent again later and answered {answer['result']}")
                 break
     return found
@@ -107,12 +108,17 @@ def aborted(history: History, contents: Contents) -> list[str]:
 
 
 def agree(history: History, contents: Contents) -> list[str]:
-    """One message has one fate, whoever asks, and how often."""
+    """One message has one fate, whoever asks, and how often. Of what was rejected nothing is
+    remembered: where the table has changed meanwhile, it may be stored when it comes again."""
     found = []
     for message in history.messages.values():
-        fates = {a["c"] for a in message.answers if a["c"] in ("ok", "dead", "rejected")}
-        if len(fates) > 1:
-            found.append(f"{message.id} was answered {sorted(fates)}")
+        answers = sorted(message.answers, key=lambda a: a["t"])
+        fates = [a["c"] for a in answers if a["c"] in ("ok", "dead", "rejected")]
+        while contents.has_changed and fates and fates[0] == "rejected" and len(set(fates)) > 1:
+            fates.pop(0)
+        if len(set(fates)) > 1:
+            codes = {a["code"] for a in answers if "code" in a}
+            found.append(f"{message.id} was answered {fates[:6]}; codes: {sorted(codes)}")
         if message.has("odd"):
             odd = next(a for a in message.answers if a["c"] == "odd")
             found.append(f"{message.id} was answered as the contract does not say: {odd}")
@@ -207,7 +213,8 @@ def atomic(history: History, contents: Contents) -> list[str]:
 def _lost_its_place(message: Message) -> bool:
     """One of many in a request that was told to come again, or one whose caller did not wait."""
     is_many = message.id.rpartition("#")[1] or "pair" in message.facts
-    return message.has("gave_up") or bool(is_many) and message.has("no", "unknown", "refused")
+    is_late = is_many and message.has("no", "unknown", "refused")
+    return is_late or message.has("gave_up", "rejected")
 
 
 def order(history: History, contents: Contents) -> list[str]:

@@ -136,9 +136,8 @@ class Link:
                 self._count += 1
                 self.transaction = Transaction(self.number, self._count)
         transaction = self.transaction
-        if transaction is not None and transaction.marker is None and "attempt_" in sql:
-            transaction.marker = uuid_in(sql, parameters)
-            transaction.is_resolver = "on conflict" in sql.lower()
+        if transaction is not None:
+            _note(transaction, sql, text, parameters)
         if transaction is not None and ends_with_commit(text):
             with self._lock:
                 self.transaction, self.last = None, transaction
@@ -211,6 +210,18 @@ class Link:
     def _answered(self) -> Transaction | None:
         with self._lock:
             return self._awaiting.pop(0) if self._awaiting else None
+
+
+def _note(transaction: Transaction, sql: str, upper: str, parameters: bytes) -> None:
+    """What a statement tells of its transaction."""
+    if len(transaction.statements) < 8:
+        transaction.statements.append(sql[:100])
+    if any(word in upper for word in ("INSERT ", "UPDATE ", "DELETE ", "COPY ", "MERGE ")):
+        transaction.writes = True
+    if transaction.marker is None and "attempt_" in sql and "INSERT" in upper:
+        transaction.marker = uuid_in(sql, parameters)
+        # The batch's own marker has to be new; who asks puts a fence where there is none.
+        transaction.is_inquiry = "ON CONFLICT" in upper and "REPLAY_" not in upper
 
 
 class Proxy:

@@ -74,6 +74,8 @@ class Round:
         self.may_reject: frozenset = frozenset()
         # Tables whose rows another command wrote again: their xmin says nothing any more.
         self.rewritten: set[str] = set()
+        # The round changes the definition of tables: what is rejected may be stored later.
+        self.changes_tables = False
         self.fds_max = FDS_MAX
         self._deferred: list = []
         self.open_max: Counter = Counter()
@@ -207,7 +209,7 @@ class Round:
         def script(point: Point):
             name = {"commit": "before", "reply": "after"}.get(point.name)
             transaction = point.transaction
-            if name is None or transaction is None or transaction.is_resolver or go.is_set():
+            if name is None or transaction is None or not transaction.is_batch or go.is_set():
                 return None
             with lock:
                 taken = name in held or any(p.link is point.link for p in held.values())
@@ -257,7 +259,7 @@ class Round:
             contents = Contents(pg)
         self.history, self.contents, self.metrics = history, contents, metrics
         self.result.messages = len(history.messages)
-        contents.rewritten = self.rewritten
+        contents.rewritten, contents.has_changed = self.rewritten, self.changes_tables
         self.result.violations += oracles.judge(history, contents, self.may_reject)
         judging.reconcile(self)
         judging.split(self)

@@ -6,7 +6,7 @@ import re
 import socket
 import struct
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ class Transaction:
     connection: int
     number: int
     marker: str | None = None  # the ID of its row in weir.attempt_a or _b, if it writes one
-    is_resolver: bool = False  # it asks what became of another one
+    is_inquiry: bool = False  # it asks what became of another one
+    writes: bool = False  # it inserts, updates or deletes
+    statements: list[str] = field(default_factory=list)  # how its first ones begin
     commit_sent: float = 0.0
     commit_forwarded: bool = False
     tag: str | None = None  # what the server said to COMMIT
@@ -32,8 +34,13 @@ class Transaction:
     delivered: bool = False  # the gateway was handed the answer to the last byte
 
     @property
+    def is_batch(self) -> bool:
+        """It writes what callers sent."""
+        return self.writes and not self.is_inquiry
+
+    @property
     def is_ambiguous(self) -> bool:
-        return bool(self.commit_sent) and not self.delivered
+        return self.is_batch and bool(self.commit_sent) and not self.delivered
 
     @property
     def truth(self) -> str | None:

@@ -101,16 +101,18 @@ def stop_server(r: Round) -> None:
 @row("F-16", "stop one backend in its transaction, and let it go on when it is late", unknown=BOTH,
      at_least={"stopped-before": 1, "stopped-at-commit": 1}, selected=1)
 def stop_backend(r: Round) -> None:
-    """One stops before it has seen any of its transaction, and finds itself replaced when it goes on.
+    """One stops when it has read no more than BEGIN, and finds itself replaced when it goes on.
     The other stops with all but COMMIT done, and commits when nobody waits for it any more."""
     stopped: dict[str, int] = {}
     lock = threading.Lock()
 
     def script(point: Point):
-        what = {"begin": "stopped-before", "commit": "stopped-at-commit"}.get(point.name)
-        pid = point.link.backend_pid
         transaction = point.transaction
-        if what is None or transaction is None or transaction.is_resolver:
+        if transaction is None or not transaction.is_batch:
+            return None
+        what = {"statement": "stopped-before", "commit": "stopped-at-commit"}.get(point.name)
+        pid = point.link.backend_pid
+        if what is None or (what == "stopped-before" and len(transaction.statements) > 2):
             return None
         with lock:
             if what in stopped or pid in stopped.values():
@@ -201,7 +203,7 @@ def terminate(r: Round) -> None:
     lock = threading.Lock()
 
     def script(point: Point):
-        if point.name not in left or point.transaction is None:
+        if point.name not in left or point.transaction is None or not point.transaction.is_batch:
             return None
         if point.name == "reply" and point.transaction.tag != "COMMIT":
             return None

@@ -29,7 +29,7 @@ class Cuts:
 
     def __call__(self, point: Point):
         transaction = point.transaction
-        if point.name != self.name or transaction is None or not transaction.commit_sent:
+        if point.name != self.name or transaction is None or not transaction.is_batch:
             return None
         if point.name == "reply" and transaction.tag != "COMMIT":
             return None

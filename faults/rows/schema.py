@@ -47,6 +47,7 @@ def no_mass_letters(r: Round) -> None:
      after=lambda r: no_mass_letters(r), needs=frozenset({"on_reject"}), selected=1)
 def column_added(r: Round) -> None:
     r.begin()
+    r.changes_tables = True
     r.load(r.seconds + 1.5, mix={"append": 300, "dead": 600, "upsert": 100, "again": 50})
     r.wait_for_traffic(20)
     for table in ("t_dead", "t_append"):
@@ -78,6 +79,7 @@ def renamed_is_said(r: Round) -> None:
      after=renamed_is_said, selected=1)
 def columns_change(r: Round) -> None:
     r.begin(schema="ALTER TABLE t_upsert ADD note text DEFAULT 'n';")
+    r.changes_tables = True
     r.rewritten.add("t_append")
     r.load(r.seconds + 1.5, mix={"append": 500, "upsert": 300, "burst": 50, "again": 100})
     changes = [
