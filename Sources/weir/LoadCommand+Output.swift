@@ -11,6 +11,7 @@ import WeirLoad
     import Darwin
 #endif
 
+// What a run shows while it goes on, and where its results go.
 extension LoadCommand {
     /// Where results go, besides the page on standard output.
     struct Outputs {

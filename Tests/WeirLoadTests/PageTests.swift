@@ -61,8 +61,11 @@ extension LoadCommandTests {
         let data = try output.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()
         let dom = String(decoding: data, as: UTF8.self)
-        let found = try #require(dom.firstMatch(of: /data-look="([^"]*)"/), "\(dom.prefix(300))")
-        let json = String(found.1).replacing("&quot;", with: "\"")
+        let parts = dom.components(separatedBy: "data-look='")
+        let others = dom.components(separatedBy: "data-look=\"")
+        let found = try #require(
+            (parts + others).dropFirst().first { $0.hasPrefix("{") }, "\(dom.prefix(300))")
+        let json = found.prefix { $0 != "}" }.replacing("&quot;", with: "\"") + "}"
         return try JSONDecoder().decode(Look.self, from: Data(json.utf8))
     }
 

@@ -38,6 +38,8 @@ struct Chart {
         let points = lines.flatMap { $0 }
         var (lowX, highX) = bounds(points.map(\.0), isLog: isLogX)
         if case .percentile = x { lowX = 1 }
+        // A run ends where it ends.
+        if case .seconds = x, let last = points.map(\.0).max(), last > 0 { highX = last }
         if highX <= lowX { highX = lowX + 1 }
         let (lowY, highY) = bounds(points.map(\.1), isLog: isLogY)
         func place(_ value: Double, _ low: Double, _ high: Double, _ isLog: Bool) -> Double {
@@ -61,7 +63,8 @@ struct Chart {
             svg += text(Self.left - 6, py(tick) + 4, "end", short(tick))
         }
         for (value, label) in xTicks(lowX, highX) {
-            svg += text(px(value), Self.height - 8, "middle", label)
+            let isAtEdge = px(value) > Self.width - 3 * Self.right
+            svg += text(px(value), Self.height - 8, isAtEdge ? "end" : "middle", label)
         }
         for mark in marks where marks.count > 1 && mark.at <= highX {
             svg += line(px(mark.at), Self.top, px(mark.at), Self.height - Self.bottom, "phase")

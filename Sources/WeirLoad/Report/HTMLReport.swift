@@ -180,7 +180,9 @@ package struct HTMLReport {
         table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
         th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;\
         white-space:nowrap}\
-        th[scope=row],th:first-child{text-align:left;font-weight:400;color:var(--dim)}\
+        th[scope=row],th:first-child{text-align:left;font-weight:400;color:var(--dim);\
+        white-space:normal;min-width:7rem}@media(max-width:40rem){th,td{padding:.2rem .35rem;\
+        font-size:.9rem}}\
         .charts{display:grid;gap:1rem;\
         grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\
         figure{margin:1rem 0 0}figcaption{font-weight:600}svg{width:100%;height:auto;display:block}\

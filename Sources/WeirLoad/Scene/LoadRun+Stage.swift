@@ -4,7 +4,7 @@ import WeirRecord
 // The table of a run: made, or found, and left as it was.
 extension LoadRun {
     /// The table that is written, made if it is a scratch one.
-    struct Stage {
+    struct Stage: Sendable {
         var target: Target
         var templates: Templates
         var scratch: ScratchTable?

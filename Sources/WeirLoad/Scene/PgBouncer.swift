@@ -87,15 +87,17 @@ struct PgBouncer: Sendable {
         var words = [file]
         if geteuid() == 0 {
             // As PostgreSQL, it refuses to run as root.
-            let accounts: [String] = ["postgres", "nobody"]
-            guard let account = accounts.compactMap({ (name: String) in getpwnam(name) }).first
+            // getpwnam answers in one place: the second question would overwrite the first answer.
+            let names: [String] = ["postgres", "nobody"]
+            guard let name = names.first(where: { getpwnam($0) != nil }),
+                let account = getpwnam(name)
             else {
                 throw LoadRun.Failure(
                     .failure, "PgBouncer does not run as root, and there is no other account")
             }
             chown(folder, account.pointee.pw_uid, account.pointee.pw_gid)
             chown(file, account.pointee.pw_uid, account.pointee.pw_gid)
-            words = ["-u", String(cString: account.pointee.pw_name), file]
+            words = ["-u", name, file]
         }
         var options = PlatformOptions()
         options.processGroupID = 0
