@@ -83,6 +83,10 @@ package enum Verdict: Equatable, Sendable {
 package enum Transition: Equatable, Sendable {
     case halved(BatchNumber, records: Int)
     case willRetry(BatchNumber, attempt: Int, TransientReason, after: Nanoseconds)
+    /// A part of the batch goes on by itself, because the error seemed to speak of it.
+    case suspected(BatchNumber, records: Int)
+    /// The record was refused alone, and its next attempt keeps it as a dead letter.
+    case deadLettering(Ticket)
     /// Whether the batch committed has to be found out.
     case unresolved(BatchNumber, records: Int)
     /// It has been found out.

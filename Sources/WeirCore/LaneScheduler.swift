@@ -13,7 +13,7 @@ import DequeModule
 struct LaneScheduler: Sendable {
     enum Unit: Equatable {
         case single(Int)
-        /// The slots of a group, or the one slot of a pack.
+        /// The slots of a group, or the one slot of a pack or of a record with two keys.
         case spanning([Int])
 
         /// The first slot of the unit, which speaks for all of it.
@@ -86,28 +86,33 @@ struct LaneScheduler: Sendable {
 
     // MARK: Entering
 
-    mutating func enqueue(_ slot: Int, orderHash: UInt64?) {
-        let lane = lane(orderHash)
+    mutating func enqueue(_ slot: Int, _ orderHash: UInt64?, _ orderKeyHash: UInt64?) {
+        if let orderHash, let orderKeyHash {
+            return enqueue(pack: slot, orderHashes: [orderHash, orderKeyHash], count: 1)
+        }
+        let lane = lane(orderHash ?? orderKeyHash)
         settle(slot, in: lane, count: 1)
         link(Int32(slot), to: lane)
     }
 
-    mutating func enqueue(group members: [(slot: Int, orderHash: UInt64?)]) {
+    mutating func enqueue(group members: [(slot: Int, keys: (UInt64?, UInt64?))]) {
         let span = makeSpan(members.map(\.slot))
         // A member without a key needs no lane of its own as long as another one has one.
-        let isOrdered = members.contains { $0.orderHash != nil }
-        for member in members where !isOrdered || member.orderHash != nil {
-            visit(lane(member.orderHash), span)
+        for member in members {
+            if let hash = member.keys.0 { visit(lane(hash), span) }
+            if let hash = member.keys.1 { visit(lane(hash), span) }
         }
+        if spans[Int(span)].lanes.isEmpty { visit(Self.unordered, span) }
         let first = spans[Int(span)].lanes[0]
         for member in members {
-            let lane = member.orderHash == nil ? first : lane(member.orderHash)
-            settle(member.slot, in: lane, count: 1)
+            let hash = member.keys.0 ?? member.keys.1
+            settle(member.slot, in: hash.map { lane($0) } ?? first, count: 1)
         }
         link(span)
     }
 
-    /// Records that are one slot; each has an ordering key, or none has.
+    /// A slot with several ordering keys, or several records; without any key, none of them has
+    /// one.
     mutating func enqueue(pack slot: Int, orderHashes: [UInt64], count: Int) {
         let span = makeSpan([slot])
         spans[Int(span)].lanes.reserveCapacity(max(orderHashes.count, 1))
@@ -120,6 +125,19 @@ struct LaneScheduler: Sendable {
     /// A queued record was answered before its turn.
     mutating func kill(_ slot: Int) {
         count(-Int(homes[slot].count), in: homes[slot].lane)
+    }
+
+    /// What is queued with the key, in order.
+    func units(of orderHash: UInt64) -> [Unit] {
+        guard let lane = directory.lane(orderHash) else { return [] }
+        var units: [Unit] = []
+        var node = lanes[Int(lane)].head
+        while node >= 0 {
+            let owner = nodes[Int(node)].owner
+            units.append(owner >= 0 ? .single(Int(owner)) : .spanning(spans[Int(-1 - owner)].members))
+            node = nodes[Int(node)].next
+        }
+        return units
     }
 
     // MARK: Leaving

@@ -34,6 +34,7 @@ extension Machine {
     mutating func release(_ slot: Int) {
         admission.release(slots[slot].recordCount, bytes: slots[slot].byteCount)
         inFlight.remove(slots[slot].message)
+        if slots[slot].recordCount > 1 { packKeys[slot] = nil }
         slots.release(slot)
     }
 

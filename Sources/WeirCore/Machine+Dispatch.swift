@@ -60,7 +60,7 @@ extension Machine {
         let state: SlotTable.State = run.work == .resolve ? .unresolved : .assigned
         for slot in run.current { slots[slot].state = state }
         // What stands behind the attempt leaves with it: no deadline takes it out of a busy batch.
-        for piece in run.pieces { for slot in piece { slots[slot].state = .assigned } }
+        for piece in run.pieces { for slot in piece.slots { slots[slot].state = .assigned } }
         writers[writer.number] = .busy(run)
         busyCount += 1
         effects.assignments.append(assignment(of: run, to: writer))

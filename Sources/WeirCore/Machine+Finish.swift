@@ -3,10 +3,13 @@
 extension Machine {
     /// An attempt ended.
     ///
-    /// - Parameter isConnected: whether the writer can go on at once. A writer that cannot says
-    ///   `writerReady` when it has a connection again.
+    /// - Parameters:
+    ///   - suspect: with a record error, the position of the record that it seems to speak of.
+    ///   - isConnected: whether the writer can go on at once. A writer that cannot says
+    ///     `writerReady` when it has a connection again.
     package mutating func finished(
-        _ writer: WriterID, _ outcome: BatchOutcome, isConnected: Bool = true, now: Timestamp
+        _ writer: WriterID, _ outcome: BatchOutcome, suspect: Int? = nil, isConnected: Bool = true,
+        now: Timestamp
     ) -> Effects {
         guard case .busy(var run) = writers[writer.number] else {
             preconditionFailure("only a writer with a batch can finish one")
@@ -18,7 +21,7 @@ extension Machine {
         let next =
             run.work == .resolve
             ? followInquiry(outcome, &run, isConnected: isConnected, now: now, into: &effects)
-            : follow(outcome, &run, now: now, into: &effects)
+            : follow(outcome, suspect: suspect, &run, now: now, into: &effects)
         switch next {
         case .attempt where isConnected && !run.current.isEmpty:
             begin(run, on: writer, into: &effects)
@@ -46,13 +49,16 @@ extension Machine {
     }
 
     private mutating func follow(
-        _ outcome: BatchOutcome, _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
+        _ outcome: BatchOutcome, suspect: Int?, _ run: inout BatchRun, now: Timestamp,
+        into effects: inout Effects
     ) -> Next {
         switch outcome {
         case .committed:
             return commit(&run, now: now, into: &effects)
+        case .recordError, .tableFault where run.purpose == .deadLetter:
+            return rejectAfterAll(&run, into: &effects)
         case .recordError(let culprit):
-            return refuse(culprit, of: &run, into: &effects)
+            return refuse(culprit, suspect: suspect, of: &run, now: now, into: &effects)
         case .transient(let reason):
             return retry(reason, &run, now: now, into: &effects)
         case .tableFault(let table):
@@ -69,13 +75,28 @@ extension Machine {
     mutating func commit(
         _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
     ) -> Next {
+        // What was kept as a dead letter says nothing of its table.
+        let isWritten = run.purpose == .write
+        if run.isSuspect && isWritten { run.isMisled = true }
         var position = 0
+        var kept: (table: TableID, count: Int)?
         for slot in run.current {
             let recordCount = slots[slot].recordCount
-            pauses.clear(slots[slot].table)
+            let table = slots[slot].table
+            if isWritten {
+                pauses.clear(table)
+                if slots[slot].keepsDeadLetters {
+                    if let other = kept, other.table != table {
+                        breaker.committed(other.count, of: other.table, now: now)
+                        kept = nil
+                    }
+                    kept = (table, (kept?.count ?? 0) + recordCount)
+                }
+            }
             settle(slot, .committed(position: position), into: &effects)
             position += recordCount
         }
+        if let kept { breaker.committed(kept.count, of: kept.table, now: now) }
         admission.settled(position, now: now)
         return run.advance() ? .attempt : .settled
     }
@@ -103,7 +124,6 @@ extension Machine {
         }
         run.attempt += 1
         run.due = now + delay
-        run.reason = reason
         effects.transitions.append(
             .willRetry(run.number, attempt: run.attempt, reason, after: delay))
         return .rest
@@ -114,8 +134,8 @@ extension Machine {
     private mutating func rest(_ run: BatchRun, into effects: inout Effects) {
         let isUnresolved = run.work == .resolve
         for slot in run.current { slots[slot].state = isUnresolved ? .unresolved : .resting }
-        for piece in run.pieces { for slot in piece { slots[slot].state = .resting } }
-        for slot in run.current + run.pieces.joined() {
+        for piece in run.pieces { for slot in piece.slots { slots[slot].state = .resting } }
+        for slot in run.members {
             // A deadline that passed during the attempt takes the record out now.
             earliestDeadline = min(earliestDeadline, slots[slot].deadline)
         }

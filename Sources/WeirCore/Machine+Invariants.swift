@@ -51,7 +51,7 @@ extension Machine {
         let runs = runs
         let busyLanes = runs.flatMap(\.lanes)
         check(Set(busyLanes).count == busyLanes.count, "2: a lane is in two batches")
-        let members = runs.flatMap { $0.current + $0.pieces.flatMap { $0 } }
+        let members = runs.flatMap(\.members)
         let known = Set(members)
         check(known.count == members.count, "1: a record is in two batches")
         check(busyCount <= connectedCount, "3: more batches in flight than connections")
@@ -80,7 +80,7 @@ extension Machine {
                 let isUnresolved = slots[slot].state == .unresolved
                 check(isUnresolved == (run.work == .resolve), "2: the states of a batch differ")
             }
-            for slot in run.current + run.pieces.flatMap({ $0 }) {
+            for slot in run.members {
                 let state = slots[slot].state
                 let isHeld = state == .assigned || state == .resting || state == .unresolved
                 check(isHeld, "1: a record of a batch is \(state)")

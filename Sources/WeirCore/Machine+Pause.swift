@@ -10,11 +10,11 @@ extension Machine {
         let refusal = Refusal.tablePaused(
             retryAfter: pauses.remaining(table, now: now) ?? .seconds(1))
         var gone: Set<Int> = []
-        for unit in units(run.current) + run.pieces.flatMap(units)
+        for unit in units(run.current) + run.pieces.flatMap({ units($0.slots) })
         where unit.contains(where: { slots[$0].table == table }) {
             gone.formUnion(unit)
         }
-        let all = run.current + run.pieces.flatMap { $0 }
+        let all = run.members
         run.removeAll { gone.contains($0) }
         for slot in all where gone.contains(slot) {
             settle(slot, .refused(refusal), into: &effects)

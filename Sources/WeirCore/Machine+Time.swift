@@ -67,8 +67,7 @@ extension Machine {
     mutating func dropDeadFromResting() {
         var index = 0
         while index < resting.count {
-            let dead = (resting[index].current + resting[index].pieces.flatMap { $0 })
-                .filter { slots[$0].state == .dead }
+            let dead = resting[index].members.filter { slots[$0].state == .dead }
             if !dead.isEmpty {
                 let gone = Set(dead)
                 resting[index].removeAll { gone.contains($0) }

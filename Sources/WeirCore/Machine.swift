@@ -9,6 +9,7 @@ package struct Machine: Sendable {
         package var admission = AdmissionPolicy.Configuration()
         package var batch = BatchFormer.Configuration()
         package var retry = RetryPolicy.Configuration()
+        package var poison = MassPoisonBreaker.Configuration()
         package var seed: UInt64 = 0
         package init() {}
     }
@@ -29,6 +30,9 @@ package struct Machine: Sendable {
     var lanes = LaneScheduler()
     var inFlight = InFlight()
     var pauses = TablePauses()
+    var breaker: MassPoisonBreaker
+    /// By the slot of the pack.
+    var packKeys: [Int: PackKeys] = [:]
     var random: SplitMix64
 
     var writers: [Writer]
@@ -53,6 +57,7 @@ package struct Machine: Sendable {
         precondition(configuration.writersMax >= 1, "somebody must write")
         former = BatchFormer(configuration.batch)
         retryPolicy = RetryPolicy(configuration.retry)
+        breaker = MassPoisonBreaker(configuration.poison)
         admission = AdmissionPolicy(configuration.admission)
         random = SplitMix64(seed: configuration.seed)
         writers = Array(repeating: .disconnected, count: configuration.writersMax)
@@ -83,7 +88,7 @@ package struct Machine: Sendable {
             return .refused(refusal)
         }
         let slot = hold(entry, now: now)
-        lanes.enqueue(slot, orderHash: entry.orderHash)
+        lanes.enqueue(slot, entry.orderHash, entry.orderKeyHash)
         return .queued(slots.ticket(slot))
     }
 
@@ -92,23 +97,27 @@ package struct Machine: Sendable {
     /// together. When an attempt that holds them fails they come apart: see `Unpacking`.
     ///
     /// - Parameters:
-    ///   - entry: speaks for all; its bytes are theirs together. It has no message, its order hash
-    ///     is not looked at, and it is not exclusive.
-    ///   - orderHashes: of each record that has an ordering key; records without one may stand
-    ///     between them.
+    ///   - entry: speaks for all; its bytes are theirs together. It has no message, its order
+    ///     hashes are not looked at, and it is neither exclusive nor strict: a record that is blocked
+    ///     by an earlier one would block its whole pack.
+    ///   - orderHashes: of each record in turn, as many as it has.
+    ///   - hashEnds: where those of each record end. Not needed where each has one, or none has.
     package mutating func admit(
-        pack entry: Entry, recordCount: Int, orderHashes: [UInt64], now: Timestamp
+        pack entry: Entry, recordCount: Int, orderHashes: [UInt64], hashEnds: [Int32] = [],
+        now: Timestamp
     ) -> Admission {
         precondition(
             recordCount <= former.recordsMax && entry.byteCount <= former.bytesMax,
             "a pack is no larger than a batch")
         precondition(entry.message == nil && !entry.isExclusive, "a pack is anonymous")
+        precondition(!entry.isStrict, "a pack is not strict")
         if let refusal = refusal(table: entry.table, now: now) { return .refused(refusal) }
         if let refusal = admission.refusal(adding: recordCount, bytes: entry.byteCount) {
             return .refused(refusal)
         }
         let slot = hold(entry, recordCount: recordCount, now: now)
         lanes.enqueue(pack: slot, orderHashes: orderHashes, count: recordCount)
+        if recordCount > 1 { packKeys[slot] = PackKeys(hashes: orderHashes, ends: hashEnds) }
         return .queued(slots.ticket(slot))
     }
 
@@ -151,7 +160,7 @@ package struct Machine: Sendable {
             slots[slot].lead = held[0]
         }
         slots[held[0]].unitSize = held.count
-        lanes.enqueue(group: zip(held, entries).map { ($0, $1.orderHash) })
+        lanes.enqueue(group: zip(held, entries).map { ($0, ($1.orderHash, $1.orderKeyHash)) })
         return .success(held.map { .queued(slots.ticket($0)) })
     }
 

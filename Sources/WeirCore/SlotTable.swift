@@ -34,6 +34,11 @@ struct SlotTable: Sendable {
         var deadline = Timestamp.zero
         var message: MessageKey?
         var isExclusive = false
+        var keepsDeadLetters = false
+        var isStrict = false
+        /// Its ordering keys; a pack's stand in `Machine.packKeys`.
+        var orderHash: UInt64?
+        var orderKeyHash: UInt64?
         /// Slots of the unit that this one leads; 0 for the other members of a group.
         var unitSize = 1
         /// The first member of the unit.
@@ -66,15 +71,21 @@ struct SlotTable: Sendable {
             generation: slots[slot].generation, state: state, table: entry.table,
             recordCount: recordCount, byteCount: entry.byteCount, admittedAt: now,
             deadline: entry.deadline,
-            message: entry.message, isExclusive: entry.isExclusive, lead: slot)
+            message: entry.message, isExclusive: entry.isExclusive,
+            keepsDeadLetters: entry.keepsDeadLetters, isStrict: entry.isStrict,
+            orderHash: entry.orderHash, orderKeyHash: entry.orderKeyHash, lead: slot)
         return slot
     }
 
     /// A slot for one of the records of a pack, in the pack's own state.
-    mutating func split(off pack: Int, byteCount: Int) -> Int {
+    mutating func split(
+        off pack: Int, byteCount: Int, keys: (UInt64?, UInt64?)
+    ) -> Int {
         let whole = slots[pack]
         let entry = Entry(
-            table: whole.table, orderHash: nil, byteCount: byteCount, deadline: whole.deadline)
+            table: whole.table, orderHash: keys.0, orderKeyHash: keys.1, byteCount: byteCount,
+            deadline: whole.deadline, keepsDeadLetters: whole.keepsDeadLetters,
+            isStrict: whole.isStrict)
         let slot = allocate(entry, state: whole.state, now: whole.admittedAt)
         slots[slot].isAnswered = whole.isAnswered
         return slot

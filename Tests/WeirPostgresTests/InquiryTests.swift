@@ -91,13 +91,14 @@ extension PostgresTests {
         @Test func tablesThatAreGoneAreNobodysFaultAndTheReasonIsSaid() async throws {
             let database = try await MigrationScene()
             _ = try await Migrator(try database.conninfo(), version: "1").migrate()
-            try database.execute("CREATE TABLE items (id int)")
+            try database.execute("CREATE TABLE public.items (id int)")
             var configuration = PostgresWriter.Configuration(
-                conninfo: try database.conninfo(), tables: [TableName("items")])
+                conninfo: try database.conninfo(), tables: [TableName("public.items")])
             configuration.replay = .on(window: .seconds(86_400))
             let writer = PostgresWriter(configuration, number: 0)
             try await writer.connect()
-            let table = try #require(try await writer.loadCatalog().found.first)
+            let catalog = try await writer.loadCatalog()
+            let table = try #require(catalog.found.first, "\(catalog)")
             try database.execute("DROP SCHEMA weir CASCADE")
             let report = await writer.write(
                 WriteBatch(

@@ -89,8 +89,8 @@ final class ReplayLedger {
 
     // MARK: Expecting repetitions
 
-    /// Whether the next batch should look before it writes: repetitions come in swarms, and each one
-    /// that the gate meets costs a transaction.
+    /// Whether the next batch should look before it writes: repetitions come in swarms, and each
+    /// one that the gate meets costs a transaction.
     var expectsRepetitions: Bool { caution > 0 }
 
     func noteLook(hasFound: Bool) {
@@ -147,8 +147,8 @@ final class ReplayLedger {
         }
     }
 
-    /// Names nothing, now or ever: reading it as a relation is the error that says that a message ID
-    /// is in the older half.
+    /// Names nothing, now or ever: reading it as a relation is the error that says that a message
+    /// ID is in the older half.
     private static let met = "pg_catalog.weir_message_met"
 
     // MARK: What an error says
@@ -166,7 +166,10 @@ final class ReplayLedger {
     }
 
     static func refusal(of statement: Statement, _ error: ServerError) -> Refusal {
-        if statement == .gate, error.sqlstate == "23505" { return .messageMet }
+        if error.sqlstate == "23505" {
+            // A marker meets none but the fence that was put up against it.
+            return statement == .gate ? .messageMet : .ordinary
+        }
         if error.sqlstate == "42P01", error.message.contains("weir_message_met") {
             return .messageMet
         }

@@ -1,0 +1,76 @@
+/// Is it the records, or the table? A flood of refusals mostly means that a definition has changed,
+/// and thousands of dead letters would help nobody. Looked at only for tables that keep them.
+package struct MassPoisonBreaker: Sendable {
+    package struct Configuration: Sendable, Equatable {
+        /// Refusals without a commit between them. Past it: 503 `table-paused`.
+        package var rowMax = 20
+        /// Refusals in a hundred records, once `countMin` of them were seen in `window`. Past it:
+        /// the same.
+        package var percentMax = 5
+        package var countMin = 200
+        /// What is older than this counts no more; what is younger than half of it counts.
+        package var window: Duration = .seconds(60)
+        package init() {}
+    }
+
+    private struct Tally {
+        var row = 0
+        var refused = 0
+        var total = 0
+        /// Of the half window before.
+        var refusedBefore = 0
+        var totalBefore = 0
+        var since: Timestamp
+    }
+
+    private let configuration: Configuration
+    private let half: Nanoseconds
+    private var tallies: [TableID: Tally] = [:]
+
+    package init(_ configuration: Configuration) {
+        self.configuration = configuration
+        half = Nanoseconds(Nanoseconds(configuration.window).count / 2)
+    }
+
+    package mutating func committed(_ count: Int, of table: TableID, now: Timestamp) {
+        var tally = tally(of: table, now: now)
+        tally.row = 0
+        tally.total += count
+        tallies[table] = tally
+    }
+
+    /// A record of the table was refused alone. True when that is one too many: the table is to be
+    /// paused, and a refusal after the pause says so at once.
+    package mutating func refused(_ table: TableID, now: Timestamp) -> Bool {
+        var tally = tally(of: table, now: now)
+        tally.row += 1
+        tally.refused += 1
+        tally.total += 1
+        let refused = tally.refused + tally.refusedBefore
+        let total = tally.total + tally.totalBefore
+        let isMany =
+            total >= configuration.countMin && refused * 100 > configuration.percentMax * total
+        let isTripped = tally.row > configuration.rowMax || isMany
+        if isTripped { tally = Tally(row: configuration.rowMax, since: now) }
+        tallies[table] = tally
+        return isTripped
+    }
+
+    private mutating func tally(of table: TableID, now: Timestamp) -> Tally {
+        guard var tally = tallies[table] else {
+            // Of definitions that nobody writes any more.
+            let window = Nanoseconds(half.count * 2)
+            tallies = tallies.filter { $0.value.since + window > now }
+            return Tally(since: now)
+        }
+        let age = now - tally.since
+        if age < half { return tally }
+        let isNext = age < Nanoseconds(half.count * 2)
+        tally.refusedBefore = isNext ? tally.refused : 0
+        tally.totalBefore = isNext ? tally.total : 0
+        tally.refused = 0
+        tally.total = 0
+        tally.since = now
+        return tally
+    }
+}
