@@ -159,11 +159,10 @@ struct Scene: Sendable {
             try row.record(for: Self.table(row.table, schema, newer ?? catalog))
         }
         let messages = records.map { record in
-            record.messageID.map { id in
-                let hash = MessageID.hash(id)
-                return MessageKey(
-                    identity: .init(high: hash.high, low: hash.low),
-                    fingerprint: record.fingerprint)
+            record.message.map { print in
+                MessageKey(
+                    identity: .init(high: print.high, low: print.low),
+                    fingerprint: print.fingerprint)
             }
         }
         return WriteBatch(

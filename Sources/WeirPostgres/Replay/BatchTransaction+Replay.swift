@@ -25,12 +25,7 @@ extension BatchTransaction {
         parameters.appendArray(TypeOID.int2, positions) { buffer, position in
             buffer.appendElement(Int16(RowEffect.implied(by: batch.records[position]).rawValue))
         }
-        parameters.appendArray(TypeOID.text, positions) { buffer, position in
-            buffer.appendElement(batch.records[position].origin.map { Array($0.requestID.utf8) })
-        }
-        parameters.appendArray(TypeOID.text, positions) { buffer, position in
-            buffer.appendElement(batch.records[position].origin?.traceID.map { Array($0.utf8) })
-        }
+        parameters.appendOrigins(batch, positions)
         try send(.gate, ledger)
     }
 
@@ -162,6 +157,28 @@ extension ParameterList {
     func appendIdentities(_ batch: WriteBatch, _ positions: [Int]) {
         appendArray(TypeOID.uuid, positions) { buffer, position in
             if let message = batch.messages[position] { buffer.appendElement(message.identity) }
+        }
+    }
+
+    /// Requests and traces that the records came with.
+    func appendOrigins(_ batch: WriteBatch, _ positions: [Int]) {
+        appendOrigins(batch, positions) { $0.requestID }
+        appendOrigins(batch, positions) { $0.traceID }
+    }
+
+    private func appendOrigins(
+        _ batch: WriteBatch, _ positions: [Int], _ text: (RecordOrigin) -> String?
+    ) {
+        // Records of one request share its origin.
+        var last: RecordOrigin?
+        var bytes: [UInt8]?
+        appendArray(TypeOID.text, positions) { buffer, position in
+            let origin = batch.records[position].origin
+            if origin !== last {
+                last = origin
+                bytes = origin.flatMap(text).map { Array($0.utf8) }
+            }
+            buffer.appendElement(bytes)
         }
     }
 
