@@ -20,7 +20,8 @@ extension Coordinator {
         let hash = MessageID.hash(id)
         let identity = MessageKey.Identity(high: hash.high, low: hash.low)
         let tick = TypeIDText(Array(id.utf8)[...]).flatMap { text in
-            text.prefix == "msg" ? ids.tick(of: UUID7(high: text.bits.high, low: text.bits.low)) : nil
+            text.prefix == "msg"
+                ? ids.tick(of: UUID7(high: text.bits.high, low: text.bits.low)) : nil
         }
         let unixMilliseconds = time.unixNanoseconds / 1_000_000
         let catalog = catalogStore.catalog

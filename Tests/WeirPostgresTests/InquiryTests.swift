@@ -91,7 +91,7 @@ extension PostgresTests {
         @Test func tablesThatAreGoneAreNobodysFaultAndTheReasonIsSaid() async throws {
             let database = try await MigrationScene()
             _ = try await Migrator(try database.conninfo(), version: "1").migrate()
-            try database.execute("CREATE TABLE public.items (id int)")
+            try await database.execute("CREATE TABLE public.items (id int)")
             var configuration = PostgresWriter.Configuration(
                 conninfo: try database.conninfo(), tables: [TableName("public.items")])
             configuration.replay = .on(window: .seconds(86_400))
@@ -99,7 +99,7 @@ extension PostgresTests {
             try await writer.connect()
             let catalog = try await writer.loadCatalog()
             let table = try #require(catalog.found.first, "\(catalog)")
-            try database.execute("DROP SCHEMA weir CASCADE")
+            try await database.execute("DROP SCHEMA weir CASCADE")
             let report = await writer.write(
                 WriteBatch(
                     id: Scene.newID(), number: BatchNumber(1), attempt: 1,
