@@ -169,7 +169,7 @@ import WeirCore
             refusals += 1
             breaker.committed(18, of: orders, now: .zero)
         }
-        #expect(refusals == 10)
+        #expect(refusals == 11)
     }
 
     @Test func oneInAHundredIsNot() {
