@@ -41,7 +41,7 @@ def check_blast(r: Round) -> None:
 
 
 @row("F-23", "another session locks a whole table", at_least={"locks": 1, "55P03": 2},
-     after=check_blast, selected=1)
+     after=check_blast)
 def table_lock(r: Round) -> None:
     r.begin(settings={"database.lock_timeout": "200ms"})
     r.proxy.script = errors(r)
