@@ -35,7 +35,8 @@ extension ConnectionHandler {
             if head.status == 200 { head.status = 204 }
         } else {
             loop.text.body.appendStored(
-                result, receipt, messageID: record.messageID, minted: plane.minted(answer.tick), record: record)
+                result, receipt, messageID: record.messageID,
+                minted: plane.minted(answer.tick), record: record)
         }
         let inBatch = receipt.finishedAt - receipt.assignedAt
         head.timing = .init(

@@ -14,13 +14,16 @@ import WeirTesting
 
     @Test func aMessageIsFoundByItsCallersID() async throws {
         try await withScriptedGateway { gateway in
-            _ = try await gateway.request("POST", Self.path, #"{"id":1}"#, headers: Self.headers) { _ in
+            _ = try await gateway.request("POST", Self.path, #"{"id":1}"#, headers: Self.headers) {
+                _ in
                 .committed([RowResult(.inserted)])
             }
             for client in try [gateway.client(), gateway.adminClient()] {
                 let answer = try await client.request("GET", "/v1/messages/edit%207")
-                #expect(answer.status == 200 && answer.headers["content-type"] == "application/json")
-                #expect(answer.body.hasPrefix(#"{"id":"edit 7","state":"settled","table":"orders","#))
+                #expect(
+                    answer.status == 200 && answer.headers["content-type"] == "application/json")
+                #expect(
+                    answer.body.hasPrefix(#"{"id":"edit 7","state":"settled","table":"orders","#))
                 for part in [
                     #""received":{"at":"20"#, #""batched":{"at":"20"#, #""batch":"bat_"#,
                     #""attempts":{"count":1}"#, #""outcome":{"result":"inserted","at":"20"#,
@@ -38,7 +41,8 @@ import WeirTesting
             let one = try await gateway.request("POST", Self.path, #"{"id":1}"#) { _ in
                 .committed([RowResult(.inserted)])
             }
-            let many = try await gateway.request("POST", Self.path, #"[{"id":2},{"id":3}]"#) { batch in
+            let many = try await gateway.request("POST", Self.path, #"[{"id":2},{"id":3}]"#) {
+                batch in
                 .committed(batch.records.map { _ in RowResult(.inserted) })
             }
             let ids = (one.body + many.body).ranges(of: "\"msg_").map { range in
@@ -64,8 +68,11 @@ import WeirTesting
             let id = try #require(told.member("id"))
             #expect(id.hasPrefix("msg_"))
             let before = try await gateway.client().request("GET", "/v1/messages/\(id)")
-            #expect(before.body.contains(#""outcome":{"result":"unknown","resolving":true}"#), "\(before.body)")
-            gateway.writer.reply(.report(.committed(batch.records.map { _ in RowResult(.inserted) })))
+            #expect(
+                before.body.contains(#""outcome":{"result":"unknown","resolving":true}"#),
+                "\(before.body)")
+            gateway.writer.reply(
+                .report(.committed(batch.records.map { _ in RowResult(.inserted) })))
             while gateway.coordinator.figures().gauges.recordsHeld > 0 { await Task.yield() }
             let after = try await gateway.client().request("GET", "/v1/messages/\(id)")
             #expect(after.body.contains(#""outcome":{"result":"inserted","#), "\(after.body)")
@@ -93,9 +100,11 @@ import WeirTesting
                 let found = try await some
                 #expect(
                     found.body.hasPrefix(
-                        #"{"id":"old","state":"settled","batched":{"at":"2026-03-01T12:34:56.789Z","batch":"\#(id.typeID("bat"))"},"#
+                        #"{"id":"old","state":"settled","batched":{"at":"2026-03-01T12:34:56.789Z","#
+                            + #""batch":"\#(id.typeID("bat"))"},"#
                             + #""attempts":{"count":3},"outcome":{"result":"dead_lettered","dead_letter":12,"#
-                            + #""at":"2026-03-01T12:34:56.800Z"},"version":"1.2","source":"database"}"#),
+                            + #""at":"2026-03-01T12:34:56.800Z"},"version":"1.2","source":"database"}"#
+                    ),
                     "\(found.body)")
             }
         }

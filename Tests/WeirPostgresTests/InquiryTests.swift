@@ -190,13 +190,15 @@ extension PostgresTests {
         @Test func aRoleWithNoMoreThanItsRightsFindsOut() async throws {
             let database = try #require(Database.current)
             try await database.execute("CREATE ROLE inquirer LOGIN")
-            let scene = try await Scene("CREATE TABLE items (id int); GRANT ALL ON items TO inquirer")
-            { options in
+            let scene = try await Scene(
+                "CREATE TABLE items (id int); GRANT ALL ON items TO inquirer"
+            ) { options in
                 options.user = "inquirer"
                 options.remembers = true
             }
             let id = Scene.newID()
-            let batch = try scene.batch([.insert("items", #"{"id":1}"#).message(scene.schema)], id: id)
+            let batch = try scene.batch(
+                [.insert("items", #"{"id":1}"#).message(scene.schema)], id: id)
             #expect(await scene.writer.write(batch).outcome == .committed)
             let unresolved = Unresolved(id: id, results: [RowResult(.inserted)])
             #expect(await Self.inquire(scene, batch, unresolved).outcome == .committed)

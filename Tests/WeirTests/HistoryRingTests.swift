@@ -9,7 +9,8 @@ import WeirRecord
     }
 
     private func entry(
-        _ identity: MessageKey.Identity? = nil, tick: UInt64 = 0, count: Int = 1, at moment: Int64 = 0
+        _ identity: MessageKey.Identity? = nil, tick: UInt64 = 0, count: Int = 1,
+        at moment: Int64 = 0
     ) -> HistoryRing.Entry {
         HistoryRing.Entry(
             identity: identity, tick: tick, count: count, outcome: .stored(.inserted), table: 0,
@@ -48,7 +49,9 @@ import WeirRecord
         let places = [UInt64(5), 5 + 1 << 40, 5 + 2 << 40, 5 + 3 << 40].map {
             MessageKey.Identity(high: $0, low: 5)
         }
-        for (moment, identity) in places.enumerated() { ring.insert(entry(identity, at: Int64(moment))) }
+        for (moment, identity) in places.enumerated() {
+            ring.insert(entry(identity, at: Int64(moment)))
+        }
         #expect(places.map { moment(ring.find($0)) } == [0, 1, 2, 3])
         ring.insert(entry(places[0], at: 9))
         #expect(places.map { moment(ring.find($0)) } == [9, 1, 2, 3])
@@ -85,7 +88,9 @@ import WeirRecord
             ring.insert(entry(identity(number &* 0x9E37_79B9_7F4A_7C15), at: Int64(number)))
             let oldest = number < 100 ? 0 : number - 99
             #expect(moment(ring.find(identity(oldest &* 0x9E37_79B9_7F4A_7C15))) == Int64(oldest))
-            if oldest > 0 { #expect(ring.find(identity((oldest - 1) &* 0x9E37_79B9_7F4A_7C15)) == nil) }
+            if oldest > 0 {
+                #expect(ring.find(identity((oldest - 1) &* 0x9E37_79B9_7F4A_7C15)) == nil)
+            }
         }
     }
 }

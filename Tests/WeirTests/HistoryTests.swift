@@ -61,7 +61,8 @@ import WeirTesting
             stage.writer.reply(.report(.committed(1)))
             _ = await stage.inbox.next()
             let ended = try await known(stage, "m")
-            #expect(ended.attempts == 2 && ended.lastReason == .deadlock && ended.batchID == second.id)
+            #expect(
+                ended.attempts == 2 && ended.lastReason == .deadlock && ended.batchID == second.id)
         }
     }
 
@@ -139,7 +140,9 @@ import WeirTesting
             stage.writer.reply(.report(report))
             await stage.reached { stage.coordinator.figures().gauges.batchesUnresolved == 1 }
             let unresolved = try await known(stage, "m")
-            #expect(unresolved.state == .unresolved && unresolved.outcome == .unknown(isResolving: true))
+            #expect(
+                unresolved.state == .unresolved && unresolved.outcome == .unknown(isResolving: true)
+            )
             // Its caller is told that nobody knows, and it goes on.
             stage.clock.advance(by: .milliseconds(60))
             #expect(await stage.inbox.next() == ["0 outcome-unknown"])
