@@ -24,24 +24,34 @@ enum Cargo: Sendable {
 /// Neighbouring records of one caller and one table that travel as one.
 struct Pack: Sendable {
     let records: [Record]
-    /// Of what they are ordered by: rows, and order keys.
+    /// Of what each in turn is ordered by: its row, and its order key.
     let orderHashes: [UInt64]
+    /// Where those of each end; empty where each has one, or none has any.
+    let hashEnds: [Int32]
     let byteCount: Int
 
     init(_ records: [Record]) {
         self.records = records
         var hashes: [UInt64] = []
         hashes.reserveCapacity(records.count)
-        var last: UInt64?
+        var isUneven = false
         for record in records {
             if let hash = record.orderHash { hashes.append(hash) }
-            // Records of one request tend to share their order key.
-            guard let hash = record.orderKeyHash, hash != last else { continue }
-            hashes.append(hash)
-            last = hash
+            if let hash = record.orderKeyHash { hashes.append(hash) }
+            isUneven = isUneven || (record.orderHash == nil) == (record.orderKeyHash == nil)
         }
         orderHashes = hashes
+        hashEnds = isUneven && !hashes.isEmpty ? Self.ends(records) : []
         byteCount = records.reduce(0) { $0 + $1.byteCount }
+    }
+
+    private static func ends(_ records: [Record]) -> [Int32] {
+        var end: Int32 = 0
+        return records.map { record in
+            end += record.orderHash == nil ? 0 : 1
+            end += record.orderKeyHash == nil ? 0 : 1
+            return end
+        }
     }
 }
 

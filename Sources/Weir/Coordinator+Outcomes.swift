@@ -22,9 +22,11 @@ extension Coordinator.State {
             id: id, recordCount: batch.records.count, assignedAt: assignedAt[writer.number],
             finishedAt: now, databaseTime: report.databaseTime, refusal: batch.refusal)
         actions.report = report
+        if batch.work == .deadLetter { actions.refusal = batch.refusal }
         actions.isRemembered = epochs[writer.number] == windowEpoch
         if !report.isConnected { window.suspend() }
-        return machine.finished(writer, outcome, isConnected: report.isConnected, now: now)
+        return machine.finished(
+            writer, outcome, suspect: report.suspect, isConnected: report.isConnected, now: now)
     }
 
     /// What an inquiry brought. The attempt that had committed is the one that callers are told.

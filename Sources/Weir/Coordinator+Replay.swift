@@ -37,8 +37,11 @@ extension Coordinator.Submission {
                 identity: .init(high: print.high, low: print.low), fingerprint: print.fingerprint)
         }
         return Entry(
-            table: record.table.id, orderHash: record.orderHash, byteCount: record.byteCount,
-            deadline: deadline, message: message, isExclusive: record.options.isDryRun)
+            table: record.table.id, orderHash: record.orderHash,
+            orderKeyHash: record.orderKeyHash, byteCount: record.byteCount, deadline: deadline,
+            message: message, isExclusive: record.options.isDryRun,
+            keepsDeadLetters: record.table.policy.onReject == .deadLetter,
+            isStrict: record.table.policy.order == .strict)
     }
 }
 

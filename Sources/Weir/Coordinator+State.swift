@@ -51,9 +51,11 @@ extension Coordinator.State {
     ) -> Failure? {
         let entry = Entry(
             table: first.record.table.id, orderHash: nil, byteCount: pack.byteCount,
-            deadline: first.deadline)
+            deadline: first.deadline,
+            keepsDeadLetters: first.record.table.policy.onReject == .deadLetter)
         let admission = machine.admit(
-            pack: entry, recordCount: pack.records.count, orderHashes: pack.orderHashes, now: now)
+            pack: entry, recordCount: pack.records.count, orderHashes: pack.orderHashes,
+            hashEnds: pack.hashEnds, now: now)
         switch admission {
         case .queued(let ticket), .joined(let ticket, _):
             keep(.pack(pack), first, ticket, now: now)
@@ -190,15 +192,22 @@ extension Coordinator.State {
     ) {
         for unpacking in effects.unpackings { unpack(unpacking) }
         for resolution in effects.resolutions { resolve(resolution, now: now, &actions) }
+        for transition in effects.transitions {
+            metrics.count(transition)
+            switch transition {
+            case .drained: isDrained = true
+            case .deadLettering(let ticket):
+                // For the attempt that keeps it, which may come later.
+                held[ticket.slot]?.refusal = actions.report?.error.map(
+                    Coordinator.Held.Refusal.init)
+            default: break
+            }
+        }
         for assignment in effects.assignments {
             let writer = assignment.writer.number
             assignedAt[writer] = now
             let batch = makeBatch(assignment)
             if !wake(writer, .write(batch), &actions) { pending[writer] = batch }
-        }
-        for transition in effects.transitions {
-            metrics.count(transition)
-            if case .drained = transition { isDrained = true }
         }
         if !effects.pausedTables.isEmpty {
             catalogWatch.want(.load)
@@ -220,6 +229,11 @@ extension Coordinator.State {
         guard due < armed else { return }
         armed = due
         actions.alarm = due
+    }
+
+    /// What the database said of a record that is to be a dead letter, which goes alone.
+    private func refusal(of assignment: Assignment) -> DatabaseError? {
+        assignment.tickets.first.flatMap { held[$0.slot]?.refusal?.error }
     }
 
     private func makeBatch(_ assignment: Assignment) -> WriteBatch {
@@ -255,7 +269,8 @@ extension Coordinator.State {
             id: ids.next(unixNanoseconds: time.unixNanoseconds), number: assignment.batch,
             attempt: assignment.attempt, work: assignment.work, records: records, groups: groups,
             isIsolated: assignment.isIsolated, messages: messages,
-            unresolved: assignment.work == .resolve ? unresolved[assignment.batch] : nil)
+            unresolved: assignment.work == .resolve ? unresolved[assignment.batch] : nil,
+            refusal: assignment.work == .write ? nil : refusal(of: assignment))
     }
 
     private mutating func resolve(
@@ -309,7 +324,7 @@ extension Coordinator.State {
             }
             return .stored(report.results[position..<(position + cargo.count)], receipt)
         case .rejected:
-            guard let error = actions.report?.error else {
+            guard let error = actions.refusal ?? actions.report?.error else {
                 preconditionFailure("only a database error rejects")
             }
             return .failed(Failure(error, table: table))

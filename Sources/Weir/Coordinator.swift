@@ -44,6 +44,13 @@ package final class Coordinator: Sendable {
         var message: MessageKey?
         /// Its caller has been answered, or has left, and the record goes on.
         var isAnswered = false
+        /// Why it is to be a dead letter. In a box: hardly any record has one.
+        var refusal: Refusal?
+
+        final class Refusal: Sendable {
+            let error: DatabaseError
+            init(_ error: DatabaseError) { self.error = error }
+        }
     }
 
     struct State {
@@ -243,6 +250,7 @@ package final class Coordinator: Sendable {
             state.finished(writer, batch, report, now: now, &actions)
         }
         logInquiry(batch, report)
+        if batch.work == .deadLetter { logDeadLetter(batch, report) }
         if let error = report.error, report.outcome != .recordError(culprit: nil) {
             logger.debug(
                 "a batch failed",
@@ -270,6 +278,19 @@ package final class Coordinator: Sendable {
         }
     }
 
+    private func logDeadLetter(_ batch: WriteBatch, _ report: BatchReport) {
+        switch report.outcome {
+        case .recordError, .tableFault:
+            logger.warning(
+                "a record was refused and could not be kept with the dead letters",
+                metadata: [
+                    "table": "\(batch.records.first?.table.publicName ?? "")",
+                    "sqlstate": "\(report.error?.sqlstate ?? "")",
+                ])
+        default: break
+        }
+    }
+
     private func timerFired() {
         let now = time.now
         act(now) { state, actions in
@@ -285,6 +306,8 @@ package final class Coordinator: Sendable {
     struct Actions {
         var receipt: BatchReceipt?
         var report: BatchReport?
+        /// What the database had said of the record that was to become a dead letter.
+        var refusal: DatabaseError?
         /// Whether what the report says is still so in the database that others are connected to.
         var isRemembered = false
         var answers: [Answer] = []

@@ -128,7 +128,8 @@ package struct Failure: Error, Equatable, Sendable {
         case .tablePaused(let wait):
             self.init(
                 .tablePaused,
-                "table \(table) is missing, has changed, or may not be written by this role; "
+                "table \(table) is missing, has changed, may not be written by this role, "
+                    + "or refuses too many records; "
                     + "nothing was written",
                 table: table, retryAfter: wait)
         case .draining:
@@ -147,6 +148,10 @@ package struct Failure: Error, Equatable, Sendable {
             self.init(
                 .outcomeUnknown, "the record was sent, and whether it committed is not known",
                 table: table)
+        case .orderBlocked:
+            self.init(
+                .orderBlocked, "an earlier record of the same key was refused; nothing was written",
+                table: table, retryAfter: .seconds(1))
         case .messageIDReused:
             self.init(
                 .messageIDReused, "this message ID was sent before with another payload",

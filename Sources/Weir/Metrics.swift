@@ -17,6 +17,8 @@ package struct Metrics: Sendable {
     package private(set) var batchSizeSum = 0
     package private(set) var retries: [TransientReason: Int] = [:]
     package private(set) var halvings = 0
+    /// Records that went alone because an error seemed to speak of them.
+    package private(set) var suspicions = 0
     /// Batches whose COMMIT was not answered and could be asked about.
     package private(set) var unresolved = 0
     /// Those of them that turned out to have committed, and not to have.
@@ -55,6 +57,8 @@ package struct Metrics: Sendable {
         switch transition {
         case .halved: halvings += 1
         case .willRetry(_, _, let reason, _): retries[reason, default: 0] += 1
+        case .suspected: suspicions += 1
+        case .deadLettering: break
         case .unresolved: unresolved += 1
         case .resolved(_, let isCommitted):
             if isCommitted { resolvedCommitted += 1 } else { resolvedLost += 1 }

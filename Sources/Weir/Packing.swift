@@ -41,6 +41,7 @@ struct Packing: Sendable {
     }
 
     private static func isAnonymous(_ record: Record) -> Bool {
-        record.messageID == nil && !record.options.isDryRun
+        // One that is blocked by an earlier one would block its whole pack.
+        record.messageID == nil && !record.options.isDryRun && record.table.policy.order != .strict
     }
 }

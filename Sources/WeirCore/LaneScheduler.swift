@@ -134,7 +134,8 @@ struct LaneScheduler: Sendable {
         var node = lanes[Int(lane)].head
         while node >= 0 {
             let owner = nodes[Int(node)].owner
-            units.append(owner >= 0 ? .single(Int(owner)) : .spanning(spans[Int(-1 - owner)].members))
+            units.append(
+                owner >= 0 ? .single(Int(owner)) : .spanning(spans[Int(-1 - owner)].members))
             node = nodes[Int(node)].next
         }
         return units

@@ -55,7 +55,8 @@ extension Machine {
         switch outcome {
         case .committed:
             return commit(&run, now: now, into: &effects)
-        case .recordError, .tableFault where run.purpose == .deadLetter:
+        case .recordError where run.purpose == .deadLetter,
+            .tableFault where run.purpose == .deadLetter:
             return rejectAfterAll(&run, into: &effects)
         case .recordError(let culprit):
             return refuse(culprit, suspect: suspect, of: &run, now: now, into: &effects)
@@ -84,7 +85,7 @@ extension Machine {
             let recordCount = slots[slot].recordCount
             let table = slots[slot].table
             if isWritten {
-                pauses.clear(table)
+                pauses.committed(table, now: now)
                 if slots[slot].keepsDeadLetters {
                     if let other = kept, other.table != table {
                         breaker.committed(other.count, of: other.table, now: now)

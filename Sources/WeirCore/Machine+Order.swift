@@ -20,7 +20,7 @@ extension Machine {
             }
         }
         if !gone.isEmpty { run.removeAll { gone.contains($0) } }
-        // In the order of their admission, which is the order of slots for nobody.
+        // Sorted, because the order of a set is another one in every process.
         for hash in blocked.sorted() {
             for unit in lanes.units(of: hash) {
                 var members: [Int] = []

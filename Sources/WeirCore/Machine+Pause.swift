@@ -2,10 +2,13 @@
 extension Machine {
     /// Nobody is rejected for a table that cannot be written: its records are told to come again,
     /// and the others of the batch go on.
+    ///
+    /// - Parameter isFirm: a commit does not end the pause before its time.
     mutating func pause(
-        _ table: TableID, _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
+        _ table: TableID, isFirm: Bool = false, _ run: inout BatchRun, now: Timestamp,
+        into effects: inout Effects
     ) -> Next {
-        pauses.fault(table, now: now)
+        pauses.fault(table, isFirm: isFirm, now: now)
         effects.pausedTables.append(table)
         let refusal = Refusal.tablePaused(
             retryAfter: pauses.remaining(table, now: now) ?? .seconds(1))

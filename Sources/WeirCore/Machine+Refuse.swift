@@ -1,7 +1,7 @@
 // A record of the attempt was refused: which one, and what becomes of it.
 extension Machine {
-    /// One record of the attempt was refused: find it, by suspicion or by halves, and reject it when
-    /// it stands alone.
+    /// One record of the attempt was refused: find it, by suspicion or by halves, and reject it
+    /// when it stands alone.
     mutating func refuse(
         _ culprit: Int?, suspect: Int?, of run: inout BatchRun, now: Timestamp,
         into effects: inout Effects
@@ -20,7 +20,7 @@ extension Machine {
         // A group is rejected whole, and none of it kept: its members mean nothing without each
         // other. Nor is a dry run, which leaves nothing behind.
         if !isGroup && slots[lead].keepsDeadLetters && !slots[lead].isExclusive {
-            return bury(&run, now: now, into: &effects)
+            return keep(&run, now: now, into: &effects)
         }
         reject(culprit, of: &run, into: &effects)
         return run.advance() ? .attempt : .settled
@@ -44,12 +44,12 @@ extension Machine {
 
     /// The record that was refused alone is to be kept, unless so many are that the fault must be
     /// the table's: then nobody is, and the table is paused.
-    private mutating func bury(
+    private mutating func keep(
         _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
     ) -> Next {
         let slot = run.current[0]
         if breaker.refused(slots[slot].table, now: now) {
-            return pause(slots[slot].table, &run, now: now, into: &effects)
+            return pause(slots[slot].table, isFirm: true, &run, now: now, into: &effects)
         }
         run.purpose = .deadLetter
         run.attempt = 1
@@ -57,7 +57,8 @@ extension Machine {
         return .attempt
     }
 
-    /// The dead letter was refused as well: its caller is told what the database said of the record.
+    /// The dead letter was refused as well: its caller is told what the database had said of the
+    /// record.
     mutating func rejectAfterAll(_ run: inout BatchRun, into effects: inout Effects) -> Next {
         reject(nil, of: &run, into: &effects)
         return run.advance() ? .attempt : .settled
@@ -118,9 +119,15 @@ extension Machine {
     /// records gets a slot of its own.
     mutating func unpack(_ run: inout BatchRun, into effects: inout Effects) {
         guard run.current.contains(where: { slots[$0].recordCount > 1 }) else { return }
-        run.current = run.current.flatMap { slot in
-            slots[slot].recordCount > 1 ? unpack(slot, of: &run, into: &effects) : [slot]
+        var members: [Int] = []
+        for slot in run.current {
+            if slots[slot].recordCount > 1 {
+                members += unpack(slot, of: &run, into: &effects)
+            } else {
+                members.append(slot)
+            }
         }
+        run.current = members
     }
 
     private mutating func unpack(

@@ -98,8 +98,8 @@ package struct Machine: Sendable {
     ///
     /// - Parameters:
     ///   - entry: speaks for all; its bytes are theirs together. It has no message, its order
-    ///     hashes are not looked at, and it is neither exclusive nor strict: a record that is blocked
-    ///     by an earlier one would block its whole pack.
+    ///     hashes are not looked at, and it is neither exclusive nor strict: a record that is
+    ///     blocked by an earlier one would block its whole pack.
     ///   - orderHashes: of each record in turn, as many as it has.
     ///   - hashEnds: where those of each record end. Not needed where each has one, or none has.
     package mutating func admit(

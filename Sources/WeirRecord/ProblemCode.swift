@@ -32,6 +32,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case retriesExhausted = "retries-exhausted"
     case draining = "draining"
     case tablePaused = "table-paused"
+    case orderBlocked = "order-blocked"
     case deadlineExceeded = "deadline-exceeded"
     case outcomeUnknown = "outcome-unknown"
 
@@ -52,7 +53,9 @@ package enum ProblemCode: String, CaseIterable, Sendable {
             422
         case .rolledBack: 424
         case .headersTooLarge: 431
-        case .overloaded, .databaseUnavailable, .retriesExhausted, .draining, .tablePaused: 503
+        case .overloaded, .databaseUnavailable, .retriesExhausted, .draining, .tablePaused,
+            .orderBlocked:
+            503
         case .deadlineExceeded, .outcomeUnknown: 504
         }
     }
@@ -101,6 +104,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .retriesExhausted: "The write failed on every attempt"
         case .draining: "The gateway is shutting down"
         case .tablePaused: "The table cannot be written at present"
+        case .orderBlocked: "An earlier record of the same key was refused"
         case .deadlineExceeded: "The deadline passed before the record was written"
         case .outcomeUnknown: "Whether the record was written is not known"
         }

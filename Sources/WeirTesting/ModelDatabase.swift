@@ -19,6 +19,8 @@ struct ModelDatabase {
         /// The group it belongs to, or -1.
         let group: Int
         var timesApplied = 0
+        /// As a dead letter.
+        var timesKept = 0
         /// Applied now, or found in the replay table. Never true for a dry run.
         var isEffective = false
         /// The database has refused it at least once.
@@ -57,12 +59,30 @@ struct ModelDatabase {
         return found
     }
 
-    /// A message that committed with another payload is refused like any bad record.
+    /// A message that committed with another payload is refused like any bad record; one that
+    /// committed as it is does nothing.
     private func isOffending(_ record: Int) -> Bool {
-        if records[record].poison != .none { return true }
-        guard let message = records[record].entry.message, let replay = replays[message.identity]
-        else { return false }
-        return replay.fingerprint != message.fingerprint
+        if let message = records[record].entry.message, let replay = replays[message.identity] {
+            return replay.fingerprint != message.fingerprint
+        }
+        return records[record].poison != .none
+    }
+
+    /// Keeps a record that was refused with the dead letters: that is its effect, and has its place
+    /// in the order of its keys.
+    mutating func keep(_ index: Int) {
+        records[index].isEffective = true
+        if let message = records[index].entry.message {
+            if replays[message.identity] != nil { return }
+            replays[message.identity] = Replay(fingerprint: message.fingerprint)
+        }
+        records[index].timesKept += 1
+        let record = records[index]
+        if record.timesKept > 1 { fail("record \(index) is kept twice") }
+        if record.timesApplied > 0 { fail("record \(index) was applied and is kept") }
+        if !record.hasOffended { fail("9: record \(index) is kept and was not refused") }
+        if record.isDenied { fail("record \(index) is kept after it was denied") }
+        takePlace(index)
     }
 
     /// Commits an attempt: effects in the order in which its records stand.
@@ -84,11 +104,17 @@ struct ModelDatabase {
         if record.timesApplied > 1 { fail("7: record \(index) was applied twice") }
         if record.poison != .none { fail("record \(index) is poison and was applied") }
         if record.isDenied { fail("record \(index) was applied after it was denied") }
-        guard let key = record.entry.orderHash else { return }
-        if let last = lastOfKey[key], last >= record.sequence {
-            fail("6: key \(key): record \(index) took effect after record \(last)")
+        takePlace(index)
+    }
+
+    private mutating func takePlace(_ index: Int) {
+        let record = records[index]
+        for key in record.entry.keys {
+            if let last = lastOfKey[key], last >= record.sequence {
+                fail("6: key \(key): record \(index) took effect after record \(last)")
+            }
+            lastOfKey[key] = record.sequence
         }
-        lastOfKey[key] = record.sequence
     }
 
     private mutating func fail(_ text: String) {

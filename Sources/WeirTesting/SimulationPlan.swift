@@ -25,6 +25,13 @@ struct SimulationPlan {
     var unresolved = 0
     /// An inquiry brings nothing.
     var deaf = 0
+    /// A second key.
+    var doublyOrdered = 0
+    /// An error names a record, the right one mostly.
+    var suspicion = 0
+    /// Tables whose refused records become dead letters, and tables that are strict.
+    var keepsDeadLetters: [Bool] = []
+    var isStrict: [Bool] = []
     /// The drain takes longer than it may.
     var isAbandoned = false
 
@@ -53,8 +60,22 @@ struct SimulationPlan {
         unknown = random.below(10)
         unresolved = random.below(25)
         deaf = random.below(60)
+        doublyOrdered = random.below(30)
+        suspicion = random.below(100)
+        for _ in 0..<tableCount {
+            keepsDeadLetters.append(random.chance(40))
+            isStrict.append(random.chance(40))
+        }
+        configuration.poison.rowMax = random.chance(50) ? 1 + random.below(3) : 20
+        configuration.poison.countMin = 10 + random.below(100)
+        configuration.poison.percentMax = 5 + random.below(90)
         isAbandoned = random.chance(15)
     }
+}
+
+extension Entry {
+    /// What it is ordered by.
+    var keys: [UInt64] { [orderHash, orderKeyHash].compactMap { $0 } }
 }
 
 extension SplitMix64 {

@@ -46,8 +46,15 @@ extension Simulator {
     private mutating func checkGuilt(
         _ waiter: Waiter, isCulprit: Bool, _ finished: Finished?
     ) {
-        guard let finished, case .recordError(let culprit) = finished.outcome else {
+        guard let finished else {
             return fail("9: record \(waiter.record) was rejected and nothing was refused")
+        }
+        var culprit: Int?
+        switch finished.outcome {
+        case .recordError(let named): culprit = named
+        // The dead letters' own table.
+        case .tableFault where finished.attempt.assignment.work == .deadLetter: break
+        default: fail("9: record \(waiter.record) was rejected and nothing was refused")
         }
         // A refusal that names nobody, at COMMIT, is the fault of all.
         let named = culprit.map { finished.attempt.records[$0] } ?? waiter.record
@@ -81,6 +88,7 @@ extension Simulator {
                 return fail("record \(waiter.record) is out of retries without a failure")
             }
         case .tablePaused: break
+        case .orderBlocked: checkBlocked(waiter, finished)
         case .draining where isAbandoned: break
         default: fail("record \(waiter.record) was refused late: \(refusal)")
         }
@@ -88,6 +96,37 @@ extension Simulator {
             fail("record \(record) is in flight and is denied")
         }
         deny(waiter)
+    }
+
+    /// Only behind a record of the same key that was refused, and only where the table is strict.
+    private mutating func checkBlocked(_ waiter: Waiter, _ finished: Finished?) {
+        occurrences.blocked += 1
+        let own = database.records[waiter.record]
+        let unit = own.group < 0 ? [waiter.record] : groups[own.group]
+        let keys = Set(strictKeys(unit))
+        let guilty = (finished?.attempt.records ?? []).filter {
+            !keys.isDisjoint(with: strictKeys([$0])) && $0 < waiter.record
+        }
+        if guilty.isEmpty { fail("record \(waiter.record) is blocked by nobody") }
+    }
+
+    private func strictKeys(_ records: [Int]) -> [UInt64] {
+        records.map { database.records[$0].entry }.filter(\.isStrict).flatMap(\.keys)
+    }
+
+    /// Whoever stood behind a record that was refused has been told.
+    mutating func checkNobodyPasses(_ resolutions: [Resolution]) {
+        let refused = resolutions.filter { $0.verdict == .rejected }
+            .compactMap { waiter($0.ticket)?.record }
+        for record in refused {
+            let keys = Set(strictKeys([record]))
+            guard !keys.isEmpty else { continue }
+            for waiter in waiters where waiter.state == .open && waiter.record > record {
+                if !keys.isDisjoint(with: strictKeys([waiter.record])) {
+                    fail("record \(waiter.record) stands behind \(record) and was not told")
+                }
+            }
+        }
     }
 
     private mutating func deny(_ waiter: Waiter) {
@@ -117,6 +156,7 @@ extension Simulator {
         if assignment.work == .resolve { return checkInquiry(assignment, records) }
         checkNumber(assignment)
         for record in records { checkMember(record) }
+        if assignment.work == .deadLetter { checkDeadLetter(records) }
         checkKeys(records)
         checkUnits(records, assignment)
         for record in records { database.records[record].wasAssigned = true }
@@ -144,6 +184,17 @@ extension Simulator {
             Attempt(assignment: assignment, records: records))
     }
 
+    private mutating func checkDeadLetter(_ records: [Int]) {
+        let record = database.records[records[0]]
+        if records.count > 1 || record.group >= 0 && groups[record.group].count > 1 {
+            fail("a dead letter is one record")
+        }
+        if !record.entry.keepsDeadLetters || record.entry.isExclusive {
+            fail("record \(records[0]) is to be kept, and its table keeps nothing")
+        }
+        if !record.hasOffended { fail("9: record \(records[0]) is to be kept, and is innocent") }
+    }
+
     private mutating func checkNumber(_ assignment: Assignment) {
         let isNew = assignment.batch > newestBatch
         if isNew && assignment.attempt != 1 { fail("a new batch starts with its first attempt") }
@@ -164,23 +215,25 @@ extension Simulator {
 
     private mutating func checkKeys(_ records: [Int]) {
         for (position, record) in records.enumerated() {
-            guard let key = database.records[record].entry.orderHash else { continue }
-            for earlier in records[..<position] where earlier >= record {
-                if database.records[earlier].entry.orderHash == key {
+            for key in database.records[record].entry.keys {
+                for earlier in records[..<position] where earlier >= record && has(earlier, key) {
                     fail("6: key \(key): record \(record) stands behind \(earlier)")
                 }
-            }
-            for open in unresolved.values
-            where open.attempt.records.contains(where: {
-                database.records[$0].entry.orderHash == key
-            }) {
-                fail("2: key \(key) is in a batch of which nobody knows whether it committed")
-            }
-            for case .busy(let other) in writers
-            where other.records.contains(where: { database.records[$0].entry.orderHash == key }) {
-                fail("2: key \(key) is in two batches")
+                for open in unresolved.values
+                where open.attempt.records.contains(where: { has($0, key) }) {
+                    fail("2: key \(key) is in a batch of which nobody knows whether it committed")
+                }
+                for case .busy(let other) in writers
+                where other.records.contains(where: { has($0, key) }) {
+                    fail("2: key \(key) is in two batches")
+                }
             }
         }
+    }
+
+    private func has(_ record: Int, _ key: UInt64) -> Bool {
+        let entry = database.records[record].entry
+        return entry.orderHash == key || entry.orderKeyHash == key
     }
 
     /// Groups are whole, dry runs are alone, and only one unit may be larger than a batch.

@@ -24,6 +24,8 @@ extension Simulator {
     mutating func submitPack() {
         let count = 1 + random.below(plan.configuration.batch.recordsMax)
         let first = makeEntry().entry
+        // Records of strict tables go one by one.
+        if first.isStrict { return }
         var members: [(entry: Entry, poison: ModelDatabase.Poison)] = []
         var bytes = 0
         for _ in 0..<count {
@@ -31,6 +33,8 @@ extension Simulator {
             member.entry.message = nil
             member.entry.isExclusive = false
             member.entry.table = first.table
+            member.entry.isStrict = false
+            member.entry.keepsDeadLetters = first.keepsDeadLetters
             member.entry.deadline = first.deadline
             // Else nearly every pack would come apart.
             if random.chance(80) { member.poison = .none }
@@ -39,11 +43,14 @@ extension Simulator {
         }
         var pack = members[0].entry
         pack.orderHash = nil
+        pack.orderKeyHash = nil
         pack.byteCount = members.reduce(0) { $0 + $1.entry.byteCount }
         let admission = machine.admit(
             pack: pack, recordCount: members.count,
-            orderHashes: members.compactMap(\.entry.orderHash),
-            now: now)
+            orderHashes: members.flatMap(\.entry.keys),
+            hashEnds: members.indices.map { index in
+                Int32(members[...index].reduce(0) { $0 + $1.entry.keys.count })
+            }, now: now)
         admitted(pack: admission, members)
         handle(machine.dispatch(now: now))
     }
@@ -144,6 +151,9 @@ extension Simulator {
             orderHash: random.chance(plan.keyless) ? nil : UInt64(key) << UInt64(plan.keyShift),
             byteCount: 1 + random.below(120), deadline: makeDeadline(),
             isExclusive: random.chance(plan.exclusive))
+        if random.chance(plan.doublyOrdered) { entry.orderKeyHash = ~UInt64(random.below(3)) }
+        entry.keepsDeadLetters = plan.keepsDeadLetters[entry.table.number]
+        entry.isStrict = plan.isStrict[entry.table.number]
         if random.chance(plan.withMessage) { entry.message = makeMessage() }
         guard random.chance(plan.poison) else { return (entry, .none) }
         return (entry, random.chance(20) ? .atCommit : .atStatement)

@@ -192,15 +192,26 @@ extension Simulator {
         for assignment in effects.assignments { assigned(assignment) }
         for table in effects.pausedTables {
             occurrences.pauses += 1
-            if finished?.outcome != .tableFault(table) { fail("table \(table.number) was paused") }
+            let isPoisoned = isRefusal(finished?.outcome) && plan.keepsDeadLetters[table.number]
+            if isPoisoned { occurrences.breakers += 1 }
+            if finished?.outcome != .tableFault(table) && !isPoisoned {
+                fail("table \(table.number) was paused")
+            }
         }
         for transition in effects.transitions { passed(transition) }
+        checkNobodyPasses(effects.resolutions)
+    }
+
+    private func isRefusal(_ outcome: BatchOutcome?) -> Bool {
+        if case .recordError? = outcome { true } else { false }
     }
 
     private mutating func passed(_ transition: Transition) {
         switch transition {
         case .halved: occurrences.halvings += 1
         case .willRetry: occurrences.retries += 1
+        case .suspected: occurrences.suspicions += 1
+        case .deadLettering: break
         case .unresolved: occurrences.unresolved += 1
         case .resolved(_, true): occurrences.resolvedCommitted += 1
         case .resolved(_, false): occurrences.resolvedLost += 1
@@ -221,6 +232,8 @@ extension Simulator {
             effects.resolutions = effects.resolutions.map {
                 if case .committed = $0.verdict { Resolution($0.ticket, .rejected) } else { $0 }
             }
+        case .loseBlocked:
+            effects.resolutions.removeAll { $0.verdict == .refused(.orderBlocked) }
         default: break
         }
         return effects

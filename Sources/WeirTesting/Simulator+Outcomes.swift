@@ -23,7 +23,8 @@ extension Simulator {
         if !isConnected { occurrences.lostConnections += 1 }
         writers[number] = isConnected ? .idle : .disconnected
         let effects = machine.finished(
-            WriterID(number), outcome, isConnected: isConnected, now: now)
+            WriterID(number), outcome, suspect: suspect(attempt, outcome), isConnected: isConnected,
+            now: now)
         handle(effects, after: (attempt, outcome))
     }
 
@@ -54,14 +55,41 @@ extension Simulator {
         unresolved[attempt.assignment.batch] = nil
     }
 
+    /// What an error seems to speak of: the right record mostly, any other now and then.
+    private mutating func suspect(_ attempt: Attempt, _ outcome: BatchOutcome) -> Int? {
+        guard case .recordError = outcome, random.chance(plan.suspicion) else { return nil }
+        if random.chance(15) { return random.below(attempt.records.count + 1) }
+        return attempt.records.firstIndex { database.records[$0].hasOffended }
+    }
+
+    private mutating func keep(_ attempt: Attempt) -> BatchOutcome {
+        if random.chance(5) {
+            occurrences.deadLettersRefused += 1
+            return random.chance(50)
+                ? .recordError(culprit: nil) : .tableFault(TableID(plan.tableCount))
+        }
+        if random.chance(plan.unresolved) {
+            let isApplied = random.chance(50)
+            if isApplied { database.keep(attempt.records[0]) }
+            unresolved[attempt.assignment.batch] = (attempt, isApplied)
+            return .unresolved
+        }
+        database.keep(attempt.records[0])
+        occurrences.deadLetters += 1
+        return .committed
+    }
+
     private mutating func judge(_ attempt: Attempt) -> BatchOutcome {
         if attempt.assignment.work == .resolve { return answerInquiry(attempt) }
         if random.chance(plan.transient),
             let reason = random.element(of: TransientReason.allCases)
         {
-            if sabotage == .applyOnTransient { database.commit(attempt.records) }
+            if sabotage == .applyOnTransient && attempt.assignment.work == .write {
+                database.commit(attempt.records)
+            }
             return .transient(reason)
         }
+        if attempt.assignment.work == .deadLetter { return keep(attempt) }
         if attempt.records.count > plan.heavyCount { return .transient(.statementTimeout) }
         if let table = database.brokenTable(in: attempt.records) { return .tableFault(table) }
         let offenders = database.offenders(in: attempt.records)

@@ -30,6 +30,8 @@ package struct Simulator {
         case repeatAssignment
         /// A batch that committed unheard is called lost when somebody asks.
         case denyCommit
+        /// A record that a strict table holds back is not told so.
+        case loseBlocked
     }
 
     /// How often each kind of thing happened: a simulator that never halves a batch proves nothing
@@ -52,6 +54,11 @@ package struct Simulator {
         package var resolvedLost = 0
         package var droppedAsUnknown = 0
         package var abandons = 0
+        package var deadLetters = 0
+        package var deadLettersRefused = 0
+        package var breakers = 0
+        package var suspicions = 0
+        package var blocked = 0
         package var groups = 0
         package var packs = 0
         package var unpackings = 0

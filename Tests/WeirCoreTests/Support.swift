@@ -17,14 +17,16 @@ func at(_ milliseconds: Int64) -> Timestamp {
 func record(
     _ key: UInt64? = nil, table: TableID = orders, bytes: Int = 10,
     deadline: Timestamp = at(1_000), id: UInt64? = nil, fingerprint: UInt64 = 7,
-    isExclusive: Bool = false
+    isExclusive: Bool = false, second: UInt64? = nil, keepsDeadLetters: Bool = false,
+    isStrict: Bool = false
 ) -> Entry {
     let message = id.map {
         MessageKey(identity: .init(high: 0, low: $0), fingerprint: fingerprint)
     }
     return Entry(
-        table: table, orderHash: key, byteCount: bytes, deadline: deadline, message: message,
-        isExclusive: isExclusive)
+        table: table, orderHash: key, orderKeyHash: second, byteCount: bytes, deadline: deadline,
+        message: message, isExclusive: isExclusive, keepsDeadLetters: keepsDeadLetters,
+        isStrict: isStrict)
 }
 
 extension Machine {

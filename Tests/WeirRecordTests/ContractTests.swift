@@ -18,6 +18,7 @@ import WeirRecord
         424: ["rolled-back"],
         503: [
             "overloaded", "database-unavailable", "retries-exhausted", "draining", "table-paused",
+            "order-blocked",
         ],
         504: ["deadline-exceeded", "outcome-unknown"],
     ]
