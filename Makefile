@@ -1,7 +1,7 @@
 # The front door: everything that people and CI do goes through these targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test check format lint benchmark simulate fuzz example clean
+.PHONY: help deps build run test check format lint benchmark simulate faults fuzz example clean
 
 # CI treats warnings as errors; so does `make check`.
 ifdef CI
@@ -44,6 +44,12 @@ FIRST_SEED ?= 1
 simulate: ## Explore schedules of the core: make simulate SEEDS=100000 FIRST_SEED=1
 	WEIR_SIMULATION_SEEDS=$(SEEDS) WEIR_SIMULATION_FIRST_SEED=$(FIRST_SEED) \
 		swift test -c release -Xswiftc -enable-testing --filter SimulationTests
+
+ROUNDS ?= 20
+faults: build ## Kill, stop and cut what the gateway needs: make faults ROUNDS=20 ARGS="--rows F-13,F-42"
+	@scripts/install-dependencies --faults
+	python3 faults/selftest.py
+	python3 faults/run.py --weir .build/release/weir --rounds $(ROUNDS) $(ARGS)
 
 SECONDS := 60
 fuzz: ## Look for inputs that are read wrongly, with libFuzzer: make fuzz SECONDS=600

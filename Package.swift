@@ -41,6 +41,7 @@ let package = Package(
         .package(
             url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0",
             traits: []),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
@@ -90,13 +91,23 @@ let package = Package(
             ],
             swiftSettings: house),
         .target(
+            name: "WeirLoad",
+            dependencies: [
+                "Weir", "WeirConfig", "WeirCore", "WeirPostgres", "WeirRecord", collections,
+                nioCore, nioPosix,
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: house),
+        .target(
             name: "WeirTesting", dependencies: ["Weir", "WeirCore", "WeirRecord"],
             swiftSettings: house),
         .executableTarget(
             name: "weir",
             dependencies: [
-                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirMigrations", "WeirRecord",
-                "WeirPostgres", "WeirHTTP",
+                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirLoad", "WeirMigrations",
+                "WeirRecord", "WeirPostgres", "WeirHTTP",
                 "WeirAdmin", logging, lifecycle,
                 nioCore, nioPosix, nioHTTP1,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -155,6 +166,14 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "WeirCommandTests", dependencies: ["weir", "WeirMigrations", "WeirPostgres"],
+            swiftSettings: house),
+        .testTarget(
+            name: "WeirLoadTests",
+            dependencies: [
+                "WeirLoad", "WeirConfig", "WeirPostgres", "Weir", "WeirCore", "WeirRecord", "weir",
+                nioCore, nioPosix,
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: house),
         .testTarget(
             name: "WeirFuzzTests",

@@ -25,8 +25,10 @@ extension Coordinator.State {
         if batch.work == .deadLetter { actions.refusal = batch.refusal }
         actions.isRemembered = epochs[writer.number] == windowEpoch
         if !report.isConnected { window.suspend() }
-        return machine.finished(
+        let effects = machine.finished(
             writer, outcome, suspect: report.suspect, isConnected: report.isConnected, now: now)
+        writeLate(writer, outcome, effects, now: now, &actions)
+        return effects
     }
 
     /// What an inquiry brought. The attempt that had committed is the one that callers are told.

@@ -235,15 +235,15 @@ struct Loader {
         if let window = c.replay.window.window {
             need(
                 window >= c.queue.timeout, "replay.window", "queue.timeout",
-                "\(window.configured) is shorter than queue.timeout (\(c.queue.timeout.configured)): "
-                    + "a record may be tried for as long as that, and what became of its first "
-                    + "attempt would be forgotten", &problems)
+                "\(window.configured) is shorter than queue.timeout "
+                    + "(\(c.queue.timeout.configured)): a record may be tried for as long as "
+                    + "that, and what became of its first attempt would be forgotten", &problems)
             need(
                 window >= c.database.statementTimeout * 4, "replay.window",
                 "database.statement_timeout",
                 "\(window.configured) is shorter than four times database.statement_timeout "
-                    + "(\(c.database.statementTimeout.configured)): a batch may take twice that, and "
-                    + "what became of it has to be found afterwards", &problems)
+                    + "(\(c.database.statementTimeout.configured)): a batch may take twice that, "
+                    + "and what became of it has to be found afterwards", &problems)
         }
         for key in ["database.url", "database.password_file"] where isEmbedded {
             guard let origin = origins[key] else { continue }

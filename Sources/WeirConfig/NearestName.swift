@@ -1,5 +1,5 @@
 /// Which known name somebody may have meant.
-func nearestName(to name: String, among known: some Sequence<String>) -> String? {
+package func nearestName(to name: String, among known: some Sequence<String>) -> String? {
     let wanted = Array(name.lowercased().utf8.prefix(lengthMax))
     var best: (name: String, distance: Int)?
     for candidate in known {

@@ -18,8 +18,8 @@ package struct TableSetting: Sendable {
                 + "not say"),
         TableSetting(
             key: "on_reject", form: "respond, dead_letter", fallback: "respond",
-            meaning: "what becomes of a record that the database refuses: its caller is told, or it "
-                + "is kept in `weir.dead_letter` and its caller is told that"),
+            meaning: "what becomes of a record that the database refuses: its caller is told, or "
+                + "it is kept in `weir.dead_letter` and its caller is told that"),
         TableSetting(
             key: "order", form: "skip, strict", fallback: "skip",
             meaning: "what a refused record means for later ones of its key that are held already: "
@@ -32,8 +32,8 @@ package struct TableSetting: Sendable {
         TableSetting(
             key: "version_column", form: "a column", fallback: "–",
             meaning: "an upsert or a patch of a row that exists is written only where its value is "
-                + "greater than the row's, and else answered `ignored`; the record has to have one. "
-                + "`?version_column=` overrules it"),
+                + "greater than the row's, and else answered `ignored`; the record has to have "
+                + "one. `?version_column=` overrules it"),
         TableSetting(
             key: "id.column", form: "a column of the primary key", fallback: "–",
             meaning: "whose values the gateway mints where callers leave them out"),

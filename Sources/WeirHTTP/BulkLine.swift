@@ -173,7 +173,8 @@ package struct BulkLine {
             let text = try cursor.text(of: name, input)
             throw Defect(
                 .invalidRequest,
-                "a line has op, table, id, order_key, group, key and data, and no \"\(text.prefix(40))\"")
+                "a line has op, table, id, order_key, group, key and data, and no "
+                    + "\"\(text.prefix(40))\"")
         }
     }
 

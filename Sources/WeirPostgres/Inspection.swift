@@ -44,4 +44,11 @@ package final class Inspection {
     /// The backend's process ID, as whoever took the connection announced it. A pooler announces
     /// one of its own making.
     package var announcedPID: Int32 { session.backendPID }
+
+    /// Where the connection leads, as libpq resolved it: for those who take no connection string.
+    package var destination:
+        (host: String, port: String, database: String, user: String, password: String)
+    {
+        session.destination
+    }
 }

@@ -21,6 +21,9 @@ package final class PostgresPool: Service {
         self.connections = connections
         self.coordinator = coordinator
         self.logger = logger
+        configuration.identities.observe { verdict in
+            coordinator.windowResumed(clearing: verdict == .otherHistory)
+        }
     }
 
     package func run() async throws {

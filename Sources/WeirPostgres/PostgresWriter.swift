@@ -16,7 +16,7 @@ package actor PostgresWriter: BatchWriter {
         package var replay = ReplaySetting.off
         /// What the entries in those tables say of their gateway.
         package var origin = WriterOrigin()
-        /// How long to wait for a transaction that was lost, before the question is put again later.
+        /// How long to wait for a transaction that was lost, before asking again later.
         package var inquiryTimeout: Duration = .seconds(2)
         /// These are one for all writers that have this configuration.
         package let identities = IdentityWatch()
@@ -164,8 +164,8 @@ package actor PostgresWriter: BatchWriter {
         }
     }
 
-    /// Forgets the older generation of message IDs and begins a new one, if the current one is as old
-    /// as `window`.
+    /// Forgets the older generation of message IDs and begins a new one, if the current one is as
+    /// old as `window`.
     package func rotateReplay(window: Duration) throws(ConnectFailure) -> ReplayRotation {
         let sql = "SELECT weir.rotate(interval '\(window.components.seconds) seconds')"
         return try ask { session, deadline throws(ConnectFailure) in

@@ -275,6 +275,18 @@ import WeirCore
             database: text(PQdb(connection)))
     }
 
+    /// As libpq resolved it.
+    var destination: (host: String, port: String, database: String, user: String, password: String)
+    {
+        func text(_ value: UnsafePointer<CChar>?) -> String {
+            unsafe value.map { unsafe String(cString: $0) } ?? ""
+        }
+        return unsafe (
+            text(PQhost(connection)), text(PQport(connection)), text(PQdb(connection)),
+            text(PQuser(connection)), text(PQpass(connection))
+        )
+    }
+
     var backendPID: Int32 { unsafe PQbackendPID(connection) }
 
     private func wait(for events: Int32, by deadline: Timestamp) -> Bool {
@@ -293,7 +305,7 @@ import WeirCore
 }
 
 /// Calls `body` with a null-terminated array of C strings.
-private func withCStrings<Result>(
+func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
 ) -> Result {
     let copies = unsafe strings.map { unsafe strdup($0) }

@@ -52,8 +52,8 @@ package final class RecordOrigin: Sendable {
 package final class RecordSource: Sendable {
     /// What the bytes are.
     package enum Form: String, CaseIterable, Sendable {
-        /// The record as a JSON object: a body, a line of NDJSON or a member of an array. Nothing at
-        /// all for a delete.
+        /// The record as a JSON object: a body, a line of NDJSON or a member of an array. Nothing
+        /// at all for a delete.
         case record = "application/json"
         /// The header line and the record's row.
         case csv = "text/csv"
@@ -87,7 +87,8 @@ package struct OrderKey: Equatable, Sendable {
             bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
         else {
             throw Defect(
-                .invalidRequest, "an order key has 1 to \(Self.lengthMax) printable ASCII characters")
+                .invalidRequest,
+                "an order key has 1 to \(Self.lengthMax) printable ASCII characters")
         }
         self.text = text
         var hash = StableHash(seed: 0x6F72_6465_722D_6B65)

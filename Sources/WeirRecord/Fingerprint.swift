@@ -114,7 +114,7 @@ enum JSONPrint {
         do throws(Defect) {
             return try walk(input, range)
         } catch {
-            // It was checked when the record was decoded; should the two disagree, the bytes decide.
+            // It was checked when the record was decoded; should the two disagree, bytes decide.
             return stableHash(input, range)
         }
     }

@@ -26,8 +26,8 @@ package struct WriteOptions: Sendable {
     package var isDryRun = false
     /// The caller named `onConflict`; else it is the table's setting.
     package var isConflictRuleSaid = false
-    /// A row that exists is written only where the record's value of this column is greater than the
-    /// row's; else the record is answered `ignored`.
+    /// A row that exists is written only where the record's value of this column is greater than
+    /// the row's; else the record is answered `ignored`.
     package var versionColumn: Int?
     /// The caller named `versionColumn`; else it is the table's setting.
     package var isVersionColumnSaid = false

@@ -1,8 +1,8 @@
 /// FNV-1a with a final mix: the same in every process and every version, so that two gateways agree
 /// on an order, and a fingerprint in the database means tomorrow what it meant today.
 ///
-/// It tells values apart that were not chosen to collide. Where somebody could gain from a collision,
-/// as with message IDs, a cryptographic hash stands instead.
+/// It tells values apart that were not chosen to collide. Where somebody could gain from a
+/// collision, as with message IDs, a cryptographic hash stands instead.
 struct StableHash {
     private var state: UInt64
 

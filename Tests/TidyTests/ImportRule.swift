@@ -13,24 +13,33 @@ enum ImportRule {
         "WeirRecord": Target(ours: [], foreign: ["Crypto", "Synchronization", "Glibc", "Darwin"]),
         "Weir": Target(ours: ["WeirCore", "WeirRecord"]),
         "WeirConfig": Target(ours: ["Weir", "WeirCore", "WeirRecord"], foreign: []),
-        "WeirPostgres": Target(ours: ["CLibpq", "Weir", "WeirCore", "WeirRecord"]),
+        "WeirMigrations": Target(ours: [], foreign: ["Crypto"]),
+        "WeirPostgres": Target(
+            ours: ["CLibpq", "Weir", "WeirCore", "WeirMigrations", "WeirRecord"]),
         "WeirCheck": Target(
-            ours: ["Weir", "WeirCore", "WeirRecord", "WeirPostgres"], foreign: []),
+            ours: ["Weir", "WeirCore", "WeirMigrations", "WeirRecord", "WeirPostgres"],
+            foreign: []),
         "WeirHTTP": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "WeirAdmin": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
+        "WeirLoad": Target(
+            ours: ["Weir", "WeirConfig", "WeirCore", "WeirPostgres", "WeirRecord"],
+            foreign: [
+                "DequeModule", "Histogram", "NIOCore", "NIOPosix", "Subprocess", "SystemPackage",
+                "Synchronization", "Glibc", "Darwin",
+            ]),
         "WeirTesting": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "weir": Target(
             ours: [
-                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirRecord", "WeirPostgres",
-                "WeirHTTP",
-                "WeirAdmin",
+                "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirLoad", "WeirMigrations",
+                "WeirRecord", "WeirPostgres", "WeirHTTP", "WeirAdmin",
             ]),
     ]
 
     /// Modules that have one home each, by the beginning of their names.
     static let homes: [(prefix: String, targets: Set<String>)] = [
-        ("NIO", ["WeirHTTP", "WeirAdmin", "weir"]), ("Hummingbird", ["WeirAdmin"]),
-        ("ArgumentParser", ["weir"]), ("Subprocess", ["WeirPostgres", "weir"]),
+        ("NIO", ["WeirHTTP", "WeirAdmin", "WeirLoad", "weir"]), ("Hummingbird", ["WeirAdmin"]),
+        ("ArgumentParser", ["weir"]), ("Subprocess", ["WeirPostgres", "WeirLoad", "weir"]),
+        ("Histogram", ["WeirLoad"]),
     ]
 
     static func check(_ file: SourceFile) -> [Violation] {

@@ -12,7 +12,7 @@ import WeirRecord
             database:
               statment_timeout: 5s
             batch: {max_records: 0}
-            replay: {window: 7d}
+            replays: {window: 7d}
             tables:
               orders: {operations: [insert, upsrt], order_kee: x}
             """,
@@ -25,8 +25,8 @@ import WeirRecord
                     + "statement_timeout, lock_timeout)",
                 "weir.yaml:3: batch.max_records: \"0\" is out of range; it takes a number from 1 "
                     + "to 50000",
-                "weir.yaml:4: replay: there is no such key; the nearest is log (here: database, "
-                    + "listen, batch, queue, limits, http, log, tables)",
+                "weir.yaml:4: replays: there is no such key; the nearest is replay (here: "
+                    + "database, listen, batch, queue, replay, limits, http, log, tables)",
                 "weir.yaml:6: tables.orders.order_kee: there is no such key; the nearest is "
                     + "tables.orders.order_key (here: operations, on_conflict, on_reject, order, "
                     + "order_key, version_column, id)",

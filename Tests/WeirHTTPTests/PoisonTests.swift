@@ -65,7 +65,8 @@ import WeirPostgres
 
     /// A record whose statement ends its own session: it is tried again and again, and given up.
     @Test func aRecordThatKillsItsSessionIsGivenUpAndTheGatewayGoesOn() async throws {
-        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: Self.deadlySQL) {
+        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: Self.deadlySQL)
+        {
             gateway, database in
             let answer = try await gateway.client().request(
                 "POST", "/v1/tables/orders/records", #"{"note":"die"}"#)
@@ -85,7 +86,8 @@ import WeirPostgres
 
     /// Its mates are found out of its batch, which costs a session for each halving.
     @Test func theMatesOfARecordThatEndsItsSessionCommit() async throws {
-        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: Self.deadlySQL) {
+        try await withOrders(machine: { $0.retry.delayMax = .milliseconds(2) }, sql: Self.deadlySQL)
+        {
             gateway, database in
             let lines = (0..<20).map {
                 #"{"op":"insert","table":"orders","data":{"note":"\#($0 == 13 ? "die" : "\($0)")"}}"#

@@ -46,12 +46,14 @@ import WeirRecord
     @Test func anIDThatTheGatewayMintedForARepetitionIsNotTold() async throws {
         var policy = TablePolicy()
         policy.id = IDRule(column: "id", prefix: "", form: .uuid)
-        var column = Column(name: "id", type: .uuid, typeName: "uuid", isNullable: false, hasDefault: false)
+        var column = Column(
+            name: "id", type: .uuid, typeName: "uuid", isNullable: false, hasDefault: false)
         column.declaredID = try DeclaredID.resolve(
             try #require(policy.id), columns: [column], primaryKey: [0]
         ).id
         let table = TableSchema(
-            number: 0, version: 1, name: "things", columns: [column], primaryKey: [0], policy: policy)
+            number: 0, version: 1, name: "things", columns: [column], primaryKey: [0],
+            policy: policy)
         try await withScriptedGateway([table]) { gateway in
             let unknown = try await gateway.request(
                 "POST", "/v1/tables/things/records", "{}", headers: Self.keyed
@@ -127,13 +129,15 @@ import WeirRecord
                 #expect(answer.headers["content-type"] == "application/problem+json")
                 #expect(answer.headers["idempotent-replayed"] == "true")
                 #expect(
-                    answer.body == #"{"type":"urn:weir:problem:dead-lettered","title":"The record is kept "#
+                    answer.body
+                        == #"{"type":"urn:weir:problem:dead-lettered","title":"The record is kept "#
                         + #"with the dead letters","status":422,"detail":"the record was refused, and is "#
                         + #"kept as dead letter 17","code":"dead-lettered","retryable":false,"#
                         + #""written":"no","table":"orders","result":"dead_lettered","id":"edit-7","#
                         + #""dead_letter":17}"#)
             }
-            #expect(gateway.coordinator.figures().metrics.effects[RowEffect.deadLettered.rawValue] == 2)
+            #expect(
+                gateway.coordinator.figures().metrics.effects[RowEffect.deadLettered.rawValue] == 2)
         }
     }
 
@@ -141,7 +145,9 @@ import WeirRecord
         try await withScriptedGateway { gateway in
             let answer = try await gateway.request(
                 "POST", "/v1/tables/orders/records", #"[{"id":1},{"id":2}]"#, headers: Self.keyed
-            ) { _ in .committed([RowResult(.inserted), Self.replayed(.deadLettered, deadLetter: 3)]) }
+            ) { _ in
+                .committed([RowResult(.inserted), Self.replayed(.deadLettered, deadLetter: 3)])
+            }
             #expect(answer.status == 207 && answer.headers["weir-failed"] == "1")
             #expect(
                 answer.body.contains(

@@ -58,7 +58,8 @@ import WeirTesting
         try await withScriptedGateway { gateway in
             let client = try gateway.client()
             async let response = client.request(
-                "POST", Self.path, #"{"id":1}"#, headers: Self.json.merging(["Idempotency-Key": "m"]) { $1 })
+                "POST", Self.path, #"{"id":1}"#,
+                headers: Self.json.merging(["Idempotency-Key": "m"]) { $1 })
             let batch = try await gateway.nextBatch()
             gateway.writer.reply(.report(.committed([RowResult(.inserted)])))
             let echoed = try await response.headers["x-request-id"]
@@ -70,7 +71,8 @@ import WeirTesting
         try await withScriptedGateway { gateway in
             let headers = ["Weir-Order-Key": "customer 7"]
             let one = try await records(gateway, "POST", Self.path, #"{"id":1}"#, headers)[0]
-            let many = try await records(gateway, "POST", Self.path, #"[{"id":1},{"id":2}]"#, headers)
+            let many = try await records(
+                gateway, "POST", Self.path, #"[{"id":1},{"id":2}]"#, headers)
             let changed = try await records(gateway, "DELETE", "\(Self.path)/1", "", headers)[0]
             #expect(one.orderKey == "customer 7" && one.orderKeyHash != nil)
             #expect((many + [changed]).allSatisfy { $0.orderKeyHash == one.orderKeyHash })
@@ -83,12 +85,16 @@ import WeirTesting
         }
     }
 
-    @Test(arguments: ["\"order_key\":\"\"", "\"order_key\":7", "\"order_key\":\"a\",\"order_key\":\"b\""])
+    @Test(arguments: [
+        "\"order_key\":\"\"", "\"order_key\":7", "\"order_key\":\"a\",\"order_key\":\"b\"",
+    ])
     func aLineWithABadOrderKeyIsRefused(_ member: String) async throws {
         try await withScriptedGateway { gateway in
             let answer = try await gateway.client().request(
-                "POST", "/v1/bulk", "[{\"op\":\"delete\",\"table\":\"orders\",\(member),\"key\":{\"id\":1}}]")
-            #expect(answer.status == 207 && answer.body.contains(#""status":400"#), "\(answer.body)")
+                "POST", "/v1/bulk",
+                "[{\"op\":\"delete\",\"table\":\"orders\",\(member),\"key\":{\"id\":1}}]")
+            #expect(
+                answer.status == 207 && answer.body.contains(#""status":400"#), "\(answer.body)")
         }
     }
 
@@ -96,7 +102,9 @@ import WeirTesting
         try await withScriptedGateway { gateway in
             let answer = try await gateway.client().request(
                 "POST", Self.path, "{}",
-                headers: Self.json.merging(["Weir-Order-Key": String(repeating: "k", count: 256)]) { $1 })
+                headers: Self.json.merging(["Weir-Order-Key": String(repeating: "k", count: 256)]) {
+                    $1
+                })
             #expect(answer.status == 400 && answer.member("code") == "invalid-request")
         }
     }
@@ -160,7 +168,8 @@ import WeirTesting
         let keeping = Self.table { $0.onReject = .deadLetter }
         try await withScriptedGateway([keeping]) { gateway in
             func expect(
-                _ method: String, _ target: String, _ body: String, _ type: String = "application/json",
+                _ method: String, _ target: String, _ body: String,
+                _ type: String = "application/json",
                 keeps kept: [String], _ location: SourceLocation = #_sourceLocation
             ) async throws {
                 let found = try await records(gateway, method, target, body, ["Content-Type": type])
@@ -204,7 +213,8 @@ import WeirTesting
             let answer = try await gateway.client().request("GET", "/v1/tables/orders")
             #expect(
                 answer.body.contains(
-                    #""on_reject":"dead_letter","order":"strict","order_key":"qty","version_column":"qty""#))
+                    #""on_reject":"dead_letter","order":"strict","order_key":"qty","version_column":"qty""#
+                ))
         }
     }
 }
@@ -215,14 +225,17 @@ import WeirTesting
         var policy = TablePolicy()
         policy.versionColumn = "attributez"
         try await withOrders(policies: ["orders": policy]) { gateway, _ in
-            let answer = try await gateway.client().request("POST", "/v1/tables/orders/records", "{}")
+            let answer = try await gateway.client().request(
+                "POST", "/v1/tables/orders/records", "{}")
             #expect(answer.status == 503 && answer.member("code") == "table-paused")
             #expect(answer.body.contains(#"version_column \"attributez\" is no column"#))
             policy.versionColumn = "qty"
             policy.orderKey = "note"
             gateway.policies.policies[TableName("orders")] = policy
             gateway.coordinator.refreshCatalog()
-            while gateway.coordinator.catalogStore.catalog?.troubles.isEmpty != true { await Task.yield() }
+            while gateway.coordinator.catalogStore.catalog?.troubles.isEmpty != true {
+                await Task.yield()
+            }
             let later = try await gateway.client().request("GET", "/v1/tables/orders")
             #expect(later.body.contains(#""order_key":"note","version_column":"qty""#))
         }

@@ -91,14 +91,15 @@ extension PostgresTests {
         @Test func tablesThatAreGoneAreNobodysFaultAndTheReasonIsSaid() async throws {
             let database = try await MigrationScene()
             _ = try await Migrator(try database.conninfo(), version: "1").migrate()
-            try database.execute("CREATE TABLE items (id int)")
+            try await database.execute("CREATE TABLE public.items (id int)")
             var configuration = PostgresWriter.Configuration(
-                conninfo: try database.conninfo(), tables: [TableName("items")])
+                conninfo: try database.conninfo(), tables: [TableName("public.items")])
             configuration.replay = .on(window: .seconds(86_400))
             let writer = PostgresWriter(configuration, number: 0)
             try await writer.connect()
-            let table = try #require(try await writer.loadCatalog().found.first)
-            try database.execute("DROP SCHEMA weir CASCADE")
+            let catalog = try await writer.loadCatalog()
+            let table = try #require(catalog.found.first, "\(catalog)")
+            try await database.execute("DROP SCHEMA weir CASCADE")
             let report = await writer.write(
                 WriteBatch(
                     id: Scene.newID(), number: BatchNumber(1), attempt: 1,
@@ -189,13 +190,15 @@ extension PostgresTests {
         @Test func aRoleWithNoMoreThanItsRightsFindsOut() async throws {
             let database = try #require(Database.current)
             try await database.execute("CREATE ROLE inquirer LOGIN")
-            let scene = try await Scene("CREATE TABLE items (id int); GRANT ALL ON items TO inquirer")
-            { options in
+            let scene = try await Scene(
+                "CREATE TABLE items (id int); GRANT ALL ON items TO inquirer"
+            ) { options in
                 options.user = "inquirer"
                 options.remembers = true
             }
             let id = Scene.newID()
-            let batch = try scene.batch([.insert("items", #"{"id":1}"#).message(scene.schema)], id: id)
+            let batch = try scene.batch(
+                [.insert("items", #"{"id":1}"#).message(scene.schema)], id: id)
             #expect(await scene.writer.write(batch).outcome == .committed)
             let unresolved = Unresolved(id: id, results: [RowResult(.inserted)])
             #expect(await Self.inquire(scene, batch, unresolved).outcome == .committed)

@@ -57,7 +57,8 @@ extension PostgresTests {
                 .insert("items", #"{"id":4,"n":1}"#).message(Self.name(scene, 4)))
             #expect(report.outcome == .committed)
             #expect(report.effects == [.inserted, .messageIDReused, .inserted])
-            #expect(try await scene.rows("SELECT id FROM items ORDER BY 1") == [["1"], ["3"], ["4"]])
+            #expect(
+                try await scene.rows("SELECT id FROM items ORDER BY 1") == [["1"], ["3"], ["4"]])
         }
 
         @Test func everyResultIsKept() async throws {

@@ -51,7 +51,9 @@ struct Scene: Sendable {
         configuration = try Self.configuration(
             database, schema, options, tables: options.tables ?? tables)
         if options.remembers {
-            _ = try await Migrator(configuration.conninfo, version: "1").migrate(
+            let owner = try Conninfo(
+                database.server.conninfo, statementTimeout: .seconds(10), lockTimeout: .seconds(5))
+            _ = try await Migrator(owner, version: "1").migrate(
                 grantTo: options.user == "weir" ? nil : options.user)
         }
         let writer = PostgresWriter(configuration, number: 0)
@@ -83,7 +85,11 @@ struct Scene: Sendable {
                 "\(info) application_name=\(schema)", statementTimeout: options.statementTimeout,
                 lockTimeout: options.lockTimeout),
             tables: tables.map { TableName("\(schema).\($0)") })
-        configuration.statementTimeout = options.patience.map { $0 / 2 } ?? options.statementTimeout
+        configuration.statementTimeout = options.statementTimeout
+        if let patience = options.patience {
+            configuration.statementTimeout = patience / 2
+            configuration.inquiryTimeout = .milliseconds(50)
+        }
         if options.remembers { configuration.replay = .on(window: .seconds(7 * 86_400)) }
         return configuration
     }
@@ -153,11 +159,10 @@ struct Scene: Sendable {
             try row.record(for: Self.table(row.table, schema, newer ?? catalog))
         }
         let messages = records.map { record in
-            record.messageID.map { id in
-                let hash = MessageID.hash(id)
-                return MessageKey(
-                    identity: .init(high: hash.high, low: hash.low),
-                    fingerprint: record.fingerprint)
+            record.message.map { print in
+                MessageKey(
+                    identity: .init(high: print.high, low: print.low),
+                    fingerprint: print.fingerprint)
             }
         }
         return WriteBatch(

@@ -68,7 +68,9 @@ import WeirRecord
 
     // MARK: What it is ordered by
 
-    private static func ordered(by column: String, _ type: ColumnType, number: Int = 0) -> TableSchema {
+    private static func ordered(by column: String, _ type: ColumnType, number: Int = 0)
+        -> TableSchema
+    {
         var policy = TablePolicy()
         policy.orderKey = column
         return TableSchema(
@@ -109,10 +111,12 @@ import WeirRecord
         let record = try record(
             #"{"id":1,"customer":"x"}"#, table)
         let named = try self.record("{}", orders, Envelope(orderKey: OrderKey("x")))
-        #expect(record.orderKeyHash != named.orderKeyHash && record.orderKeyHash != record.orderHash)
+        #expect(
+            record.orderKeyHash != named.orderKeyHash && record.orderKeyHash != record.orderHash)
         let elsewhere = Self.ordered(by: "customer", .text, number: 1)
         #expect(
-            try self.record(#"{"id":1,"customer":"x"}"#, elsewhere).orderKeyHash != record.orderKeyHash)
+            try self.record(#"{"id":1,"customer":"x"}"#, elsewhere).orderKeyHash
+                != record.orderKeyHash)
     }
 
     @Test(arguments: ["", String(repeating: "x", count: 256), "é", "a\u{7}", "a\nb"])
@@ -126,7 +130,9 @@ import WeirRecord
     func aRecordWithoutAVersionIsRefused(_ body: String) throws {
         var options = WriteOptions(.upsert)
         options.versionColumn = 2
-        #expect(try record(#"{"id":1,"note":"3"}"#, orders, Envelope(), options).options.versionColumn == 2)
+        #expect(
+            try record(#"{"id":1,"note":"3"}"#, orders, Envelope(), options).options.versionColumn
+                == 2)
         let defect = #expect(throws: Defect.self) { try record(body, orders, Envelope(), options) }
         #expect(defect?.code == .invalidValue && defect?.column == "note")
     }
@@ -144,7 +150,9 @@ import WeirRecord
         ]
         for name in ["id", "doc", "sum", "x"] {
             policy.versionColumn = name
-            #expect(throws: PolicyMismatch.self) { try policy.check(columns: columns, primaryKey: [0]) }
+            #expect(throws: PolicyMismatch.self) {
+                try policy.check(columns: columns, primaryKey: [0])
+            }
         }
         policy.versionColumn = nil
         policy.orderKey = "id"

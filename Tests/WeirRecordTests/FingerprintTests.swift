@@ -46,8 +46,10 @@ import WeirRecord
 
         static let all = [
             Vector(body: "{}", operation: .insert, table: orders, print: "d0ac26498ed24946"),
-            Vector(body: #"{"id":1}"#, operation: .insert, table: orders, print: "e4f36ea93bab65a1"),
-            Vector(body: #"{"id":1}"#, operation: .delete, table: orders, print: "ae7bc6508baea58b"),
+            Vector(
+                body: #"{"id":1}"#, operation: .insert, table: orders, print: "e4f36ea93bab65a1"),
+            Vector(
+                body: #"{"id":1}"#, operation: .delete, table: orders, print: "ae7bc6508baea58b"),
             Vector(
                 body: #"{"id":-7,"qty":2147483647,"note":"é","doc":null}"#, operation: .upsert,
                 table: orders, print: "2c18ca086679c4bc"),
@@ -72,20 +74,20 @@ import WeirRecord
     }
 
     @Test func theSchemaCountsAndSoDoesWhereANameEnds() throws {
-        func print(_ schema: String, _ name: String) throws -> UInt64 {
+        func printed(_ schema: String, _ name: String) throws -> UInt64 {
             let table = TableSchema(
                 number: 0, schemaName: schema, name: name, columns: orders.columns, primaryKey: [0])
             return try decode(reference, into: table).fingerprint
         }
         let prints = try [
-            print("public", "orders"), print("shop", "orders"), print("publi", "corders"),
-            print("shop", "rders"),
+            printed("public", "orders"), printed("shop", "orders"), printed("publi", "corders"),
+            printed("shop", "rders"),
         ]
         #expect(Set(prints).count == 4)
     }
 
     @Test func aRuleCountsWhereTheCallerNamedIt() throws {
-        func print(_ rule: ConflictRule, isSaid: Bool) throws -> UInt64 {
+        func printed(_ rule: ConflictRule, isSaid: Bool) throws -> UInt64 {
             var options = WriteOptions(.insert)
             options.onConflict = rule
             options.isConflictRuleSaid = isSaid
@@ -97,10 +99,11 @@ import WeirRecord
             return try decoder.finish().fingerprint
         }
         // The operator may change the table's rule between a message and its repetition.
-        #expect(try print(.merge, isSaid: false) == print(.error, isSaid: false))
+        #expect(try printed(.merge, isSaid: false) == printed(.error, isSaid: false))
         let said = try [
-            print(.error, isSaid: false), print(.error, isSaid: true), print(.merge, isSaid: true),
-            print(.ignore, isSaid: true),
+            printed(.error, isSaid: false), printed(.error, isSaid: true),
+            printed(.merge, isSaid: true),
+            printed(.ignore, isSaid: true),
         ]
         #expect(Set(said).count == 4)
     }
@@ -114,7 +117,8 @@ import WeirRecord
     ])
     func aDocumentIsTheSameHoweverItIsWritten(_ document: String) throws {
         let table = TableSchema(
-            number: 0, name: "t", columns: [column("j", .json), column("b", .jsonb)], primaryKey: [])
+            number: 0, name: "t", columns: [column("j", .json), column("b", .jsonb)], primaryKey: []
+        )
         let reference = #"{"a":{"x":null,"y":true},"b":[1,2]}"#
         #expect(
             try decode("{\"j\":\(document),\"b\":\(document)}", into: table).fingerprint
@@ -123,10 +127,13 @@ import WeirRecord
 
     @Test func documentsThatSayOtherThingsDiffer() throws {
         let documents = [
-            "null", "true", "false", "0", "1", "1.0", "10e-1", "-1", #""1""#, #""""#, #""null""#, "[]",
-            "{}", "[[]]", "[{}]", "[null]", "[1]", "[1,2]", "[2,1]", "[[1],2]", "[[1,2]]", "[1,[2]]",
+            "null", "true", "false", "0", "1", "1.0", "10e-1", "-1", #""1""#, #""""#, #""null""#,
+            "[]",
+            "{}", "[[]]", "[{}]", "[null]", "[1]", "[1,2]", "[2,1]", "[[1],2]", "[[1,2]]",
+            "[1,[2]]",
             #"{"a":1}"#, #"{"a":2}"#, #"{"b":1}"#, #"{"1":"a"}"#, #"{"a":{"b":1}}"#,
-            #"{"a":1,"b":2}"#, #"{"a":2,"b":1}"#, #"{"a":{"b":1},"c":{}}"#, #"{"a":{"c":{},"b":1}}"#,
+            #"{"a":1,"b":2}"#, #"{"a":2,"b":1}"#, #"{"a":{"b":1},"c":{}}"#,
+            #"{"a":{"c":{},"b":1}}"#,
             #"{"a":[1,2]}"#, #"{"a":[2,1]}"#, #"[{"a":1},{"b":1}]"#, #"[{"b":1},{"a":1}]"#,
             #"{"a":1,"a":1}"#,
         ]

@@ -55,7 +55,7 @@ package struct MigrationPlan: Equatable, Sendable {
     /// In their order.
     package let applied: [Applied]
     package let pending: [Migration]
-    /// What a later program applied: this one can do without knowing them, as long as they only add.
+    /// What a later program applied: this one can do without it, as long as it only adds.
     package let unknown: [Applied]
 
     package init(known: [Migration], applied: [Applied]) throws(Fault) {

@@ -41,16 +41,16 @@ struct SchemaState {
         if hasTables {
             guard !mayChange else { return nil }
             return """
-                the tables of schema weir belong to \(tableOwner), and \(role) may not change them. \
-                Run this as \(tableOwner):
+                the tables of schema weir belong to \(tableOwner), and \(role) may not change \
+                them. Run this as \(tableOwner):
                   \(command(tableOwner))
                 """
         }
         if hasSchema {
             guard !mayUse || !mayAdd else { return nil }
             return """
-                schema weir belongs to \(schemaOwner), and \(role) may not create tables in it. Run \
-                this as \(schemaOwner):
+                schema weir belongs to \(schemaOwner), and \(role) may not create tables in it. \
+                Run this as \(schemaOwner):
                   \(command(schemaOwner))
                 """
         }

@@ -41,8 +41,8 @@ package enum WeirSchema {
     package static func grants(to role: String) -> [String] { rights.map { $0.grant(to: role) } }
 
     /// Rows of `(kind, name with its schema, privilege, whether it is there, whether the role that
-    /// asks has the privilege)`. Names need no schema when pg_catalog is searched; nothing of schema
-    /// `weir` needs to be readable for this.
+    /// asks has the privilege)`. Names need no schema when pg_catalog is searched; nothing of
+    /// schema `weir` needs to be readable for this.
     package static var rightsSQL: String {
         let values = rights.flatMap { right in
             right.names.flatMap { name in
@@ -75,8 +75,8 @@ package enum WeirSchema {
         """
 
     /// One row: whether there is the schema, who owns it, whether it may be used and added to; the
-    /// same of `weir.migration`, to be read and changed; then the database, its owner, the role, and
-    /// whether that may create schemas.
+    /// same of `weir.migration`, to be read and changed; then the database, its owner, the role,
+    /// and whether that may create schemas.
     static let stateSQL = """
         SELECT n.oid IS NOT NULL, ns.rolname, has_schema_privilege(n.oid, 'USAGE'),
                has_schema_privilege(n.oid, 'CREATE'),

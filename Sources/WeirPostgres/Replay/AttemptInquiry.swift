@@ -6,8 +6,8 @@ import WeirRecord
 /// more can.
 ///
 /// The attempt's marker decides. Whoever looks for it first puts a fence in its place: if that
-/// succeeds, the attempt has not committed, and meets the fence should it ever go on; if it does not,
-/// the marker is there, and the attempt has committed. While the attempt's transaction is open
+/// succeeds, the attempt has not committed, and meets the fence should it ever go on; if it does
+/// not, the marker is there, and the attempt has committed. While the attempt's transaction is open
 /// somewhere, the unique index makes the inquiry wait for its end.
 struct AttemptInquiry {
     let batch: WriteBatch
@@ -51,6 +51,11 @@ struct AttemptInquiry {
         return stillUnknown(nil)
     }
 
+    /// Below what the server and this side allow for the whole.
+    private var lockTimeout: Duration {
+        min(configuration.inquiryTimeout, configuration.statementTimeout / 2)
+    }
+
     private func fence() throws(Session.Failure) -> BatchReport {
         let id = unresolved.id.hexadecimal
         let half = ledger.generation.current
@@ -58,7 +63,7 @@ struct AttemptInquiry {
         let rows = try session.query(
             """
             BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-            SET LOCAL lock_timeout = \(milliseconds(configuration.inquiryTimeout));
+            SET LOCAL lock_timeout = \(milliseconds(lockTimeout));
             INSERT INTO \(half.attempts) (id, attempt, records, outcome, instance, version)
             VALUES ('\(id)', \(batch.attempt), \(batch.records.count), 1,
                 \(quotedLiteral(origin.instance)), \(quotedLiteral(origin.version)))

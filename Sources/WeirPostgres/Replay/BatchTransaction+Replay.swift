@@ -8,7 +8,7 @@ extension BatchTransaction {
     /// that a transaction that waits for another one's message holds nothing that one could want.
     ///
     /// A message that has an entry fails the transaction on the server, and with it all that stands
-    /// behind it in the pipeline: also when a transaction that everybody gave up for lost runs late.
+    /// behind it in the pipeline: also in a transaction that was given up for lost and runs late.
     mutating func sendClaims() throws(Session.Failure) {
         guard let ledger, !isDryRun else { return }
         let parameters = ledger.parameters
@@ -25,12 +25,7 @@ extension BatchTransaction {
         parameters.appendArray(TypeOID.int2, positions) { buffer, position in
             buffer.appendElement(Int16(RowEffect.implied(by: batch.records[position]).rawValue))
         }
-        parameters.appendArray(TypeOID.text, positions) { buffer, position in
-            buffer.appendElement(batch.records[position].origin.map { Array($0.requestID.utf8) })
-        }
-        parameters.appendArray(TypeOID.text, positions) { buffer, position in
-            buffer.appendElement(batch.records[position].origin?.traceID.map { Array($0.utf8) })
-        }
+        parameters.appendOrigins(batch, positions)
         try send(.gate, ledger)
     }
 
@@ -103,7 +98,8 @@ extension BatchTransaction {
         }
     }
 
-    /// What it means that a statement for the replay tables failed: never that a record is at fault.
+    /// What it means that a statement for the replay tables failed: never that a record is at
+    /// fault.
     var refusal: ReplayLedger.Refusal? {
         guard let trouble, let statement = trouble.statement else { return nil }
         return ReplayLedger.refusal(of: statement, trouble.error)
@@ -115,10 +111,9 @@ extension BatchTransaction {
         switch refusal {
         case .messageMet, .generationClosed: break
         case .ordinary:
-            if case .transient(let reason) = ErrorClass(trouble.error) {
-                report.outcome = .transient(reason)
-                report.isConnected = reason != .connectionLost
-            }
+            guard case .transient(let reason) = ErrorClass(trouble.error) else { break }
+            report.outcome = .transient(reason)
+            report.isConnected = reason != .connectionLost
         case .broken:
             // The next connection says what is wrong with the tables.
             report.outcome = .transient(.connectionLost)
@@ -145,8 +140,8 @@ extension RowEffect {
 }
 
 extension WriteBatch {
-    /// Positions of the records that carry a message ID, in the order of the IDs: all gateways claim
-    /// them in one order, so that none waits for another in a circle.
+    /// Positions of the records that carry a message ID, in the order of the IDs: all gateways
+    /// claim them in one order, so that none waits for another in a circle.
     var messagePositions: [Int] {
         let claims = messages.enumerated().compactMap { position, message in
             message.map { (identity: $0.identity, position: position) }
@@ -162,6 +157,28 @@ extension ParameterList {
     func appendIdentities(_ batch: WriteBatch, _ positions: [Int]) {
         appendArray(TypeOID.uuid, positions) { buffer, position in
             if let message = batch.messages[position] { buffer.appendElement(message.identity) }
+        }
+    }
+
+    /// Requests and traces that the records came with.
+    func appendOrigins(_ batch: WriteBatch, _ positions: [Int]) {
+        appendOrigins(batch, positions) { $0.requestID }
+        appendOrigins(batch, positions) { $0.traceID }
+    }
+
+    private func appendOrigins(
+        _ batch: WriteBatch, _ positions: [Int], _ text: (RecordOrigin) -> String?
+    ) {
+        // Records of one request share its origin.
+        var last: RecordOrigin?
+        var bytes: [UInt8]?
+        appendArray(TypeOID.text, positions) { buffer, position in
+            let origin = batch.records[position].origin
+            if origin !== last {
+                last = origin
+                bytes = origin.flatMap(text).map { Array($0.utf8) }
+            }
+            buffer.appendElement(bytes)
         }
     }
 

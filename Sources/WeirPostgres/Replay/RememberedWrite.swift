@@ -3,8 +3,8 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// A batch whose transaction leaves entries in the replay tables: the transaction, and what has to be
-/// looked up when it meets an entry of another one.
+/// A batch whose transaction leaves entries in the replay tables: the transaction, and what has to
+/// be looked up when it meets an entry of another one.
 struct RememberedWrite {
     let batch: WriteBatch
     let session: Session

@@ -19,6 +19,8 @@ final class ReplayLedger {
         var current: Half
         /// How often the halves have been exchanged.
         var number: Int64
+        /// The other half holds nothing, and will not while this one takes entries.
+        var isOtherEmpty: Bool
     }
 
     /// Statements that are prepared when they are first needed.
@@ -57,11 +59,17 @@ final class ReplayLedger {
     static func readGeneration(
         on session: Session, by deadline: Timestamp
     ) throws(Session.Failure) -> Generation {
-        let rows = try session.query("SELECT current, number FROM weir.generation", by: deadline)
-        guard let row = rows.first, row.count == 2, let half = row[0].flatMap(Half.init),
+        let rows = try session.query(
+            """
+            SELECT current, number, CASE current
+                WHEN 'a' THEN NOT EXISTS (SELECT FROM weir.replay_b)
+                ELSE NOT EXISTS (SELECT FROM weir.replay_a) END
+            FROM weir.generation
+            """, by: deadline)
+        guard let row = rows.first, row.count == 3, let half = row[0].flatMap(Half.init),
             let number = row[1].flatMap({ Int64($0) })
         else { throw .lost("weir.generation has no row") }
-        return Generation(current: half, number: number)
+        return Generation(current: half, number: number, isOtherEmpty: row[2] == "t")
     }
 
     /// The generation that takes entries, when a connection begins.
@@ -89,8 +97,8 @@ final class ReplayLedger {
 
     // MARK: Expecting repetitions
 
-    /// Whether the next batch should look before it writes: repetitions come in swarms, and each one
-    /// that the gate meets costs a transaction.
+    /// Whether the next batch should look before it writes: repetitions come in swarms, and each
+    /// one that the gate meets costs a transaction.
     var expectsRepetitions: Bool { caution > 0 }
 
     func noteLook(hasFound: Bool) {
@@ -102,6 +110,7 @@ final class ReplayLedger {
     func name(_ statement: Statement) -> String {
         switch statement {
         case .look, .byIndex: "weir_\(statement.rawValue)"
+        case .gate where generation.isOtherEmpty: "weir_gate_\(generation.current.rawValue)_alone"
         default: "weir_\(statement.rawValue)_\(generation.current.rawValue)"
         }
     }
@@ -123,9 +132,15 @@ final class ReplayLedger {
             SELECT u.id, $1::uuid, u.fingerprint, u.outcome, u.request, u.trace
             FROM unnest($2::uuid[], $3::int8[], $4::int2[], $5::text[], $6::text[])
                 AS u(id, fingerprint, outcome, request, trace)
-            WHERE (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = ANY ($2))
-                THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
+
             """
+                + (generation.isOtherEmpty
+                    ? ""
+                    : """
+                    WHERE (CASE WHEN EXISTS
+                        (SELECT FROM \(half.other.messages) o WHERE o.id = ANY ($2))
+                        THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
+                    """)
         case .look:
             [Half.a, .b].map { half in
                 """
@@ -147,8 +162,8 @@ final class ReplayLedger {
         }
     }
 
-    /// Names nothing, now or ever: reading it as a relation is the error that says that a message ID
-    /// is in the older half.
+    /// Names nothing, now or ever: reading it as a relation is the error that says that a message
+    /// ID is in the older half.
     private static let met = "pg_catalog.weir_message_met"
 
     // MARK: What an error says
@@ -166,7 +181,10 @@ final class ReplayLedger {
     }
 
     static func refusal(of statement: Statement, _ error: ServerError) -> Refusal {
-        if statement == .gate, error.sqlstate == "23505" { return .messageMet }
+        if error.sqlstate == "23505" {
+            // A marker meets none but the fence that was put up against it.
+            return statement == .gate ? .messageMet : .ordinary
+        }
         if error.sqlstate == "42P01", error.message.contains("weir_message_met") {
             return .messageMet
         }

@@ -121,9 +121,9 @@ package final class IdentityWatch: Sendable {
             return .failure(
                 ConnectFailure(
                     "this server is on timeline \(identity.timeline), and another one has been "
-                        + "promoted to timeline \(known.timeline): an old primary, which lacks what "
-                        + "was committed since; shut it down, or let the connection string name "
-                        + "the new one"))
+                        + "promoted to timeline \(known.timeline): an old primary, which lacks "
+                        + "what was committed since; shut it down, or let the connection string "
+                        + "name the new one"))
         }
         let isSame = identity.timeline == known.timeline && identity.position >= known.position
         return .success(isSame ? .sameHistory : .otherHistory)

@@ -1,0 +1,105 @@
+package import WeirCore
+package import WeirRecord
+
+// How records come in: one, or many of one request in one step.
+extension Coordinator {
+    /// Admits one record. Its fate goes to its waiter, unless it is refused here and now. There is
+    /// no ticket for a record that is answered already and cannot be cancelled.
+    package func submit(
+        _ submission: Submission, from origin: RecordOrigin? = nil
+    ) -> Result<Ticket?, Failure> {
+        let now = time.now
+        let entry = submission.entry
+        let source = Source(tick: mintedTick(submission.record), origin: origin)
+        var result: Result<Ticket?, Failure> = .failure(Failure(.overloaded, ""))
+        act(now) { state, actions in
+            result = state.admit(submission, entry, source, now: now, &actions)
+            return state.machine.dispatch(now: now)
+        }
+        return result
+    }
+
+    /// Admits many records in one step; those of one group must be adjacent. Returns the refused
+    /// ones.
+    ///
+    /// - Parameter origin: the request that brought them.
+    package func submit(
+        _ submissions: [Submission], from origin: RecordOrigin? = nil
+    ) -> [(index: Int, failure: Failure)] {
+        guard !submissions.isEmpty else { return [] }
+        let now = time.now
+        var source = Source(
+            tick: ids.reserve(submissions.count, unixNanoseconds: time.unixNanoseconds),
+            origin: origin)
+        var refused: [(index: Int, failure: Failure)] = []
+        // Before the lock, under which every caller's records wait.
+        let units = units(submissions)
+        act(now) { state, actions in
+            for unit in units {
+                if let failure = state.admit(unit, source, now: now, &actions) {
+                    refused += unit.submissions.map { ($0.index, failure) }
+                }
+                source.tick += UInt64(unit.count)
+            }
+            return state.machine.dispatch(now: now)
+        }
+        return refused
+    }
+
+    /// What is admitted in one piece.
+    enum Unit {
+        case one(Submission, Entry)
+        case group(ArraySlice<Submission>, [Entry])
+        case pack(Pack, ArraySlice<Submission>)
+
+        var submissions: ArraySlice<Submission> {
+            switch self {
+            case .one(let submission, _): [submission]
+            case .group(let submissions, _), .pack(_, let submissions): submissions
+            }
+        }
+
+        var count: Int {
+            switch self {
+            case .one: 1
+            case .group(let submissions, _), .pack(_, let submissions): submissions.count
+            }
+        }
+    }
+
+    /// What a history says of records besides what they are.
+    struct Source {
+        /// Of the first record's minted ID; 0 where none is minted.
+        var tick: UInt64
+        var origin: RecordOrigin?
+    }
+
+    /// Who names a message needs no other name for it.
+    private func mintedTick(_ record: Record) -> UInt64 {
+        record.messageID == nil ? ids.reserve(1, unixNanoseconds: time.unixNanoseconds) : 0
+    }
+
+    private func units(_ submissions: [Submission]) -> [Unit] {
+        var units: [Unit] = []
+        var start = 0
+        while start < submissions.count {
+            let end = packing.end(from: start, in: submissions)
+            let members = submissions[start..<end]
+            if submissions[start].group != 0 {
+                units.append(.group(members, members.map(\.entry)))
+            } else if members.count > 1 {
+                units.append(.pack(Pack(members.map(\.record)), members))
+            } else {
+                units.append(.one(submissions[start], submissions[start].entry))
+            }
+            start = end
+        }
+        return units
+    }
+
+    /// The caller has gone: nobody needs the answer, and a record that still waits need not be
+    /// written.
+    package func cancel(_ ticket: Ticket) {
+        state.withLock { $0.cancel(ticket) }
+    }
+}

@@ -1,0 +1,212 @@
+import Histogram
+import WeirCore
+
+/// A run as one page that needs nothing else: no script, no font, no picture from elsewhere.
+package struct HTMLReport {
+    private let report: RunReport
+    private var page = ""
+
+    package static func text(_ report: RunReport) -> String {
+        var html = HTMLReport(report: report)
+        html.write()
+        return html.page
+    }
+
+    private init(report: RunReport) {
+        self.report = report
+    }
+
+    private mutating func put(_ text: String) { page += text + "\n" }
+
+    private mutating func write() {
+        put(
+            """
+            <!doctype html><html lang="en"><head><meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta name="color-scheme" content="light dark"><title>weir load</title>
+            <style>\(Self.style)</style></head><body><main>
+            <h1>weir load</h1>
+            """)
+        head()
+        comparison()
+        charts()
+        audits()
+        put("</main></body></html>")
+    }
+
+    // MARK: Words
+
+    private mutating func head() {
+        let plan = report.plan
+        let phases = plan.phases.map { "\($0.name) \($0.duration.text)" }.joined(separator: " · ")
+        put(
+            "<p>\(escaped(phases)) · \(plan.isClosed ? "closed" : "open") loop · "
+                + "\(plan.operation.rawValue) of \(plan.rowsPerCall) · PostgreSQL "
+                + "\(escaped(report.serverVersion)) · seed \(plan.seed) · schedule "
+                + "<code>\(String(report.scheduleHash, radix: 16))</code></p>")
+        if report.isInterrupted { put("<p class=bad>Interrupted: the figures are partial.</p>") }
+        for remark in report.remarks { put("<p>\(escaped(remark))</p>") }
+        for threshold in report.thresholds {
+            let mark = threshold.isKept ? "good\">✓ kept" : "bad\">✗ failed"
+            put(
+                "<p class=\"\(mark): <code>\(escaped(threshold.text))</code> "
+                    + "(\(escaped(threshold.values.joined(separator: ", "))))</p>")
+        }
+        for result in report.results where result.verdict.isVoid {
+            put(
+                "<p class=bad>Void, \(result.mode.rawValue): "
+                    + escaped(result.verdict.reasons.joined(separator: "; ")) + "</p>")
+        }
+    }
+
+    private mutating func comparison() {
+        put("<div class=scroll><table><thead><tr><th></th>")
+        for (index, result) in report.results.enumerated() {
+            put("<th><i class=k\(index)></i>\(result.mode.rawValue)</th>")
+        }
+        put("</tr></thead><tbody>")
+        for row in Summary.rows(report) {
+            put(
+                "<tr><th scope=row>\(escaped(row[0]))</th>"
+                    + row.dropFirst().map { "<td>\(escaped($0))</td>" }.joined() + "</tr>")
+        }
+        put("</tbody></table></div>")
+    }
+
+    private mutating func audits() {
+        put("<h2>Audit: the table read back</h2>")
+        for result in report.results {
+            guard let audit = result.audit else {
+                put(
+                    "<p class=bad>\(result.mode.rawValue): "
+                        + "\(escaped(result.auditFailure ?? "not read"))</p>")
+                continue
+            }
+            let isGood = result.breaches.isEmpty
+            let words = [
+                "\(grouped(audit.acknowledged)) acknowledged", "\(grouped(audit.missing)) missing",
+                "\(grouped(audit.twice)) twice",
+                "\(grouped(audit.unacknowledgedButPresent)) unacknowledged but present",
+                "unknown and resolved: \(grouped(audit.unknownPresent)) present and "
+                    + "\(grouped(audit.unknownAbsent)) absent",
+            ]
+            put(
+                "<p class=\(isGood ? "good" : "bad")>\(isGood ? "✓" : "✗") "
+                    + "\(result.mode.rawValue): \(words.joined(separator: ", "))</p>")
+            for breach in result.breaches {
+                put("<p class=bad>\(grouped(breach.count)) \(escaped(breach.name))</p>")
+            }
+        }
+    }
+
+    // MARK: Charts
+
+    private mutating func charts() {
+        let results = report.results
+        var percentiles = Chart(title: "Response by percentile, ms", x: .percentile, isLogY: true)
+        var service = Chart(title: "Service by percentile, ms", x: .percentile, isLogY: true)
+        var rates = Chart(title: "Acknowledged calls a second", x: .seconds)
+        var p99 = Chart(title: "Response p99 over time, ms", x: .seconds, isLogY: true)
+        var connections = Chart(title: "Connections to the database", x: .seconds)
+        var batches = Chart(title: "Records in batches of at most so many, %", x: .size)
+        for result in results {
+            let latency = result.total.latency
+            percentiles.lines.append(Self.distribution(latency.response))
+            service.lines.append(Self.distribution(latency.service))
+            let series = result.measured.series
+            let width = series.width.seconds
+            rates.lines.append(
+                series.used.enumerated().map {
+                    (Double($0) * width, Double($1.acknowledged) / width)
+                })
+            p99.lines.append(
+                series.used.enumerated().compactMap { index, bin in
+                    bin.response.map {
+                        (Double(index) * width, Double($0.valueAtPercentile(99)) / 1e6)
+                    }
+                })
+            let every = ModeResult.connectionsEvery.seconds
+            connections.lines.append(
+                result.connections.enumerated().map { (Double($0) * every, Double($1)) })
+            let sizes = result.total.batchSizes.sorted { $0.key < $1.key }
+            let all = Double(max(1, sizes.reduce(0) { $0 + $1.value }))
+            var sum = 0
+            batches.lines.append(
+                sizes.map {
+                    sum += $0.value
+                    return (Double($0.key), Double(sum) / all * 100)
+                })
+        }
+        var start = 0.0
+        for phase in report.plan.phases {
+            rates.marks.append((start, phase.name))
+            p99.marks.append((start, phase.name))
+            connections.marks.append((start, phase.name))
+            start += phase.duration.seconds
+        }
+        put("<div class=charts>")
+        for chart in [percentiles, service, rates, p99, batches, connections]
+        where chart.lines.contains(where: { !$0.isEmpty }) {
+            put(chart.html(names: results.map { $0.mode.rawValue }))
+        }
+        put("</div>")
+    }
+
+    /// 1/(1-percentile), as HdrHistogram's plots have it, against milliseconds.
+    private static func distribution(
+        _ values: LatencyRecorder.Values
+    ) -> [(Double, Double)] {
+        guard values.totalCount > 0 else { return [] }
+        var points: [(Double, Double)] = []
+        for value in values.percentiles(ticksPerHalfDistance: 5) {
+            let rest = 1 - value.percentileLevelIteratedTo / 100
+            // Beyond one sample there is nothing to draw.
+            guard rest * Double(values.totalCount) >= 0.5 else { break }
+            points.append((1 / rest, max(Double(value.value) / 1e6, 0.001)))
+        }
+        return points
+    }
+
+    private static let style = """
+        :root{--bg:#fff;--fg:#1c1e21;--dim:#5f6670;--line:#d8dce2;--good:#1a7f37;--bad:#c01c28;\
+        --c0:#0b6bcb;--c1:#c2410c;--c2:#15803d;--c3:#9333ea}\
+        @media(prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e6e8eb;--dim:#9aa3ad;\
+        --line:#343a41;\
+        --good:#4ade80;--bad:#ff7b82;--c0:#60a5fa;--c1:#fb923c;--c2:#4ade80;--c3:#c084fc}}\
+        *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);\
+        font:16px/1.5 system-ui,sans-serif}main{max-width:70rem;margin:auto;padding:1rem}\
+        h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.1rem}p{overflow-wrap:anywhere}\
+        .good{color:var(--good)}.bad{color:var(--bad);font-weight:600}.scroll{overflow-x:auto}\
+        table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
+        th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;\
+        white-space:nowrap}\
+        th[scope=row],th:first-child{text-align:left;font-weight:400;color:var(--dim);\
+        white-space:normal;min-width:7rem}@media(max-width:40rem){th,td{padding:.2rem .35rem;\
+        font-size:.9rem}}\
+        .charts{display:grid;gap:1rem;\
+        grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\
+        figure{margin:1rem 0 0}figcaption{font-weight:600}svg{width:100%;height:auto;display:block}\
+        svg text{fill:var(--dim);font-size:12px}.grid{stroke:var(--line);stroke-width:1}\
+        .phase{stroke:var(--dim);stroke-dasharray:3 3}path{fill:none;stroke-width:2}\
+        .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}\
+        i{display:inline-block;width:.8em;height:.8em;margin-right:.35em;border-radius:2px}\
+        .k0{background:var(--c0)}.k1{background:var(--c1)}.k2{background:var(--c2)}\
+        .k3{background:var(--c3)}\
+        .legend{color:var(--dim);font-size:.9rem}.legend span{margin-right:1rem}
+        """
+}
+
+/// For text and attributes.
+func escaped(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "<": result += "&lt;"
+        case ">": result += "&gt;"
+        case "&": result += "&amp;"
+        case "\"": result += "&quot;"
+        default: result.unicodeScalars.append(scalar)
+        }
+    }
+    return result
+}

@@ -1,0 +1,124 @@
+"""PostgreSQL's messages (version 3), and what those that matter mean."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .proxy import Link
+
+SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass
+class Transaction:
+    """One transaction whose COMMIT the gateway sent, as the proxy saw it."""
+
+    connection: int
+    number: int
+    marker: str | None = None  # the ID of its row in weir.attempt_a or _b, if it writes one
+    is_inquiry: bool = False  # it asks what became of another one
+    writes: bool = False  # it inserts, updates or deletes
+    statements: list[str] = field(default_factory=list)  # how its first ones begin
+    commit_sent: float = 0.0
+    commit_forwarded: bool = False
+    tag: str | None = None  # what the server said to COMMIT
+    error: str | None = None  # the SQLSTATE of its first error
+    delivered: bool = False  # the gateway was handed the answer to the last byte
+
+    @property
+    def is_batch(self) -> bool:
+        """It writes what callers sent."""
+        return self.writes and not self.is_inquiry
+
+    @property
+    def is_ambiguous(self) -> bool:
+        return self.is_batch and bool(self.commit_sent) and not self.delivered
+
+    @property
+    def truth(self) -> str | None:
+        """As far as the proxy alone can tell."""
+        if self.tag == "COMMIT":
+            return "committed"
+        if not self.commit_forwarded or self.tag or self.error:
+            return "aborted"
+        return None
+
+
+@dataclass
+class Point:
+    """Where a connection stands when the script is asked.
+
+    `name` is one of: `begin`, `statement` (each Bind or Query, with its SQL), `commit` (the gateway's
+    COMMIT is about to be forwarded), `committing` (it has been), `reply` (the server's answer to
+    COMMIT is here), `ready` (the ReadyForQuery after it), `error` (an ErrorResponse is here).
+    """
+
+    name: str
+    link: "Link"
+    transaction: Transaction | None = None
+    sql: str = ""
+    message: bytes = b""
+    sqlstate: str = ""
+    # COMMIT is among what the gateway has sent already.
+    commit_follows: bool = False
+
+
+def ends_with_commit(text: str) -> bool:
+    statement = text.rstrip().rstrip(";").rstrip()
+    return statement == "COMMIT" or statement.endswith("; COMMIT")
+
+
+def uuid_in(sql: str, parameters: bytes) -> str | None:
+    """The attempt's ID: in the statement's text, else its first parameter of 16 or 36 bytes."""
+    if found := _UUID.search(sql.lower()):
+        return found.group()
+    try:
+        (formats,) = struct.unpack_from("!H", parameters)
+        at = 2 + 2 * formats
+        (count,) = struct.unpack_from("!H", parameters, at)
+        at += 2
+        for _ in range(count):
+            (length,) = struct.unpack_from("!i", parameters, at)
+            at += 4
+            value = parameters[at : at + max(0, length)]
+            at += max(0, length)
+            if length == 16:
+                return str(uuid.UUID(bytes=value))
+            if length == 36 and _UUID.fullmatch(value.decode(errors="replace").lower()):
+                return value.decode().lower()
+    except struct.error:
+        pass
+    return None
+
+
+def messages(buffer: bytearray):
+    """Takes the whole messages off the front of the buffer."""
+    at = 0
+    try:
+        while len(buffer) - at >= 5:
+            (length,) = struct.unpack_from("!I", buffer, at + 1)
+            if len(buffer) - at < length + 1:
+                break
+            message = bytes(buffer[at : at + length + 1])
+            at += length + 1
+            yield message[0], message
+    finally:
+        del buffer[:at]
+
+
+def exactly(end: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = end.recv(count - len(data))
+        if not part:
+            raise ConnectionError("closed")
+        data += part
+    return data
