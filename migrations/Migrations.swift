@@ -1,6 +1,6 @@
 import Crypto
 
-/// One step from an older schema to a newer one: a file of SQL that runs in a transaction of its own.
+/// One step from an older schema to a newer one: a file of SQL in a transaction of its own.
 package struct Migration: Sendable, Equatable {
     /// 1, 2, 3 and so on, without a gap.
     package let number: Int

@@ -61,6 +61,8 @@ package struct Answer: Sendable {
     let cargo: Cargo
     let fates: Fates
     package let admittedAt: Timestamp
+    /// Of the first record's minted ID, which those of the others follow; 0 where none was minted.
+    package var tick: UInt64 = 0
 
     /// The only record, or the first of several.
     package var record: Record { cargo.first }
@@ -76,6 +78,14 @@ package struct Answer: Sendable {
             for (offset, record) in pack.records.enumerated() {
                 body(index + offset, record, fate(of: record, at: offset))
             }
+        }
+    }
+
+    /// The fate of the record at this place.
+    func fate(at offset: Int) -> Fate {
+        switch cargo {
+        case .one(let record): fate(of: record, at: offset)
+        case .pack(let pack): fate(of: pack.records[offset], at: offset)
         }
     }
 

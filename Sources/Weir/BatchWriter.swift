@@ -17,11 +17,21 @@ package protocol BatchWriter: Actor {
     /// What the database needs from time to time; called about once a second, between batches, on
     /// one writer or another. Returns what is worth a line in the log.
     func maintain() throws(ConnectFailure) -> String?
+    /// What the database remembers of messages, in the order of the question: `nil` for one that it
+    /// does not know.
+    func lookUp(_ messages: [MessageKey.Identity]) throws(ConnectFailure) -> [StoredMessage?]
     func disconnect()
 }
 
 extension BatchWriter {
     package func maintain() throws(ConnectFailure) -> String? { nil }
+
+    /// Remembers nothing.
+    package func lookUp(
+        _ messages: [MessageKey.Identity]
+    ) throws(ConnectFailure) -> [StoredMessage?] {
+        Array(repeating: nil, count: messages.count)
+    }
 }
 
 /// Why there is no connection, in words that carry no secret.
@@ -34,6 +44,7 @@ package struct ConnectFailure: Error, Equatable, Sendable {
 package enum WriterTask: Sendable {
     case write(WriteBatch)
     case readCatalog(CatalogWatch.Reading)
+    case lookUp([MessageKey.Identity])
     /// See whether the connection is still there.
     case check
     case stop
@@ -85,6 +96,13 @@ extension BatchWriter {
                     if isLost(id, coordinator) { return }
                 }
                 if isLostMaintaining(id, coordinator) { return }
+            case .lookUp(let messages):
+                do {
+                    coordinator.lookedUp(try lookUp(messages))
+                } catch {
+                    coordinator.lookUpFailed(error)
+                    if isLost(id, coordinator) { return }
+                }
             case .check:
                 if isLost(id, coordinator) { return }
             case .stop:

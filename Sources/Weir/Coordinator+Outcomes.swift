@@ -24,7 +24,10 @@ extension Coordinator.State {
         actions.report = report
         actions.isRemembered = epochs[writer.number] == windowEpoch
         if !report.isConnected { window.suspend() }
-        return machine.finished(writer, outcome, isConnected: report.isConnected, now: now)
+        let effects = machine.finished(
+            writer, outcome, isConnected: report.isConnected, now: now)
+        writeLate(writer, outcome, effects, now: now, &actions)
+        return effects
     }
 
     /// What an inquiry brought. The attempt that had committed is the one that callers are told.

@@ -7,32 +7,33 @@ extension Coordinator.State {
 
     /// Returns why the unit was refused, if it was.
     mutating func admit(
-        _ unit: Coordinator.Unit, now: Timestamp, _ actions: inout Coordinator.Actions
+        _ unit: Coordinator.Unit, _ source: Coordinator.Source, now: Timestamp,
+        _ actions: inout Coordinator.Actions
     ) -> Failure? {
         switch unit {
         case .one(let submission, let entry):
-            if case .failure(let failure) = admit(submission, entry, now: now, &actions) {
+            if case .failure(let failure) = admit(submission, entry, source, now: now, &actions) {
                 return failure
             }
             return nil
         case .group(let members, let entries):
-            return admit(group: members, entries, now: now, &actions)
+            return admit(group: members, entries, source, now: now, &actions)
         case .pack(let pack, let members):
-            return admit(pack, members[members.startIndex], now: now)
+            return admit(pack, members[members.startIndex], source, now: now, &actions)
         }
     }
 
     mutating func admit(
-        _ submission: Coordinator.Submission, _ entry: Entry, now: Timestamp,
-        _ actions: inout Coordinator.Actions
+        _ submission: Coordinator.Submission, _ entry: Entry, _ source: Coordinator.Source,
+        now: Timestamp, _ actions: inout Coordinator.Actions
     ) -> Result<Ticket?, Failure> {
         if let replay = replay(submission, entry, now: now, &actions) { return replay.map { nil } }
         let admission = machine.admit(entry, now: now)
         switch admission {
         case .queued(let ticket), .joined(let ticket, _):
             keep(
-                .one(told(submission, admission)), submission, ticket, message: entry.message,
-                now: now)
+                .one(told(submission, admission)), submission, ticket, source, message: entry.message,
+                isJoined: admission.original != nil, now: now, &actions)
             return .success(ticket)
         case .refused(let refusal):
             return .failure(refused(refusal, submission))
@@ -47,7 +48,8 @@ extension Coordinator.State {
     }
 
     private mutating func admit(
-        _ pack: Pack, _ first: Coordinator.Submission, now: Timestamp
+        _ pack: Pack, _ first: Coordinator.Submission, _ source: Coordinator.Source,
+        now: Timestamp, _ actions: inout Coordinator.Actions
     ) -> Failure? {
         let entry = Entry(
             table: first.record.table.id, orderHash: nil, byteCount: pack.byteCount,
@@ -56,7 +58,7 @@ extension Coordinator.State {
             pack: entry, recordCount: pack.records.count, orderHashes: pack.orderHashes, now: now)
         switch admission {
         case .queued(let ticket), .joined(let ticket, _):
-            keep(.pack(pack), first, ticket, now: now)
+            keep(.pack(pack), first, ticket, source, now: now, &actions)
             return nil
         case .refused(let refusal):
             let failure = Failure(refusal, table: first.record.table.publicName)
@@ -66,8 +68,8 @@ extension Coordinator.State {
     }
 
     private mutating func admit(
-        group: ArraySlice<Coordinator.Submission>, _ entries: [Entry], now: Timestamp,
-        _ actions: inout Coordinator.Actions
+        group: ArraySlice<Coordinator.Submission>, _ entries: [Entry], _ source: Coordinator.Source,
+        now: Timestamp, _ actions: inout Coordinator.Actions
     ) -> Failure? {
         switch replay(group: group, entries, now: now, &actions) {
         case .success: return nil
@@ -77,11 +79,14 @@ extension Coordinator.State {
         switch machine.admit(group: entries, now: now) {
         case .success(let admissions):
             groupSerial += 1
+            var source = source
             for ((submission, entry), admission) in zip(zip(group, entries), admissions) {
                 guard let ticket = admission.ticket else { continue }
                 keep(
-                    .one(told(submission, admission)), submission, ticket,
-                    groupSerial: groupSerial, message: entry.message, now: now)
+                    .one(told(submission, admission)), submission, ticket, source,
+                    groupSerial: groupSerial, message: entry.message,
+                    isJoined: admission.original != nil, now: now, &actions)
+                source.tick += 1
             }
             return nil
         case .failure(let failure):
@@ -117,13 +122,15 @@ extension Coordinator.State {
 
     private mutating func keep(
         _ cargo: Cargo, _ submission: Coordinator.Submission, _ ticket: Ticket,
-        groupSerial: Int = 0, message: MessageKey? = nil, now: Timestamp
+        _ source: Coordinator.Source, groupSerial: Int = 0, message: MessageKey? = nil,
+        isJoined: Bool = false, now: Timestamp, _ actions: inout Coordinator.Actions
     ) {
-        keep(
-            .init(
-                ticket: ticket, cargo: cargo, waiter: submission.waiter, index: submission.index,
-                admittedAt: now,
-                groupSerial: groupSerial, message: message))
+        let item = Coordinator.Held(
+            ticket: ticket, cargo: cargo, waiter: submission.waiter, index: submission.index,
+            admittedAt: now, groupSerial: groupSerial, message: message, isJoined: isJoined,
+            tick: source.tick, origin: cargo.first.origin ?? source.origin)
+        keep(item)
+        if actions.logs.takesAll { actions.logs.lines.append(HistoryLine(.received, item)) }
     }
 
     private mutating func keep(_ item: Coordinator.Held) {
@@ -140,7 +147,8 @@ extension Coordinator.State {
                 .init(
                     ticket: ticket, cargo: .one(pack.records[offset]), waiter: whole.waiter,
                     index: whole.index + offset, admittedAt: whole.admittedAt,
-                    isAnswered: whole.isAnswered))
+                    isAnswered: whole.isAnswered, isTold: whole.isTold,
+                    tick: whole.tick + UInt64(offset), origin: whole.origin, mark: whole.mark))
         }
         held[unpacking.pack.slot] = nil
     }
@@ -155,6 +163,7 @@ extension Coordinator.State {
         // Before the batch that may have been handed over meanwhile: where every writer always has
         // one, nobody would ever read the catalog.
         if !isStopping, let reading = catalogWatch.begin(now: now) { return .readCatalog(reading) }
+        if !isStopping, let messages = lookUps.begin() { return .lookUp(messages) }
         if let batch = pending[writer.number] {
             pending[writer.number] = nil
             return .write(batch)
@@ -178,7 +187,7 @@ extension Coordinator.State {
         now: Timestamp, _ catalog: Catalog?, _ actions: inout Coordinator.Actions
     ) {
         nextCheck = now + Coordinator.checkInterval
-        forgetAnswered()
+        forgetAnswered(now: now, &actions)
         catalogWatch.check(isMissingTable: catalog.map { !$0.missing.isEmpty } ?? false)
         for writer in isParked.indices { _ = wake(writer, .check, &actions) }
     }
@@ -190,10 +199,13 @@ extension Coordinator.State {
     ) {
         for unpacking in effects.unpackings { unpack(unpacking) }
         for resolution in effects.resolutions { resolve(resolution, now: now, &actions) }
+        for case .willRetry(let batch, _, let reason, _) in effects.transitions {
+            retryReasons.insert(batch, reason)
+        }
         for assignment in effects.assignments {
             let writer = assignment.writer.number
             assignedAt[writer] = now
-            let batch = makeBatch(assignment)
+            let batch = makeBatch(assignment, now: now, &actions)
             if !wake(writer, .write(batch), &actions) { pending[writer] = batch }
         }
         for transition in effects.transitions {
@@ -209,12 +221,14 @@ extension Coordinator.State {
             drainWaiters = []
         }
         tendCatalog(now: now, &actions)
+        tendLookUps(now: now, &actions)
         arm(now: now, &actions)
     }
 
     private mutating func arm(now: Timestamp, _ actions: inout Coordinator.Actions) {
         let due = min(
-            machine.nextDeadline(now: now) ?? .distantFuture, nextCheck, catalogWatch.nextDeadline)
+            machine.nextDeadline(now: now) ?? .distantFuture, nextCheck,
+            catalogWatch.nextDeadline, lookUps.nextDeadline)
         // A timer that is set for earlier fires in vain and is set again; that is cheaper than
         // moving it.
         guard due < armed else { return }
@@ -222,7 +236,18 @@ extension Coordinator.State {
         actions.alarm = due
     }
 
-    private func makeBatch(_ assignment: Assignment) -> WriteBatch {
+    private mutating func makeBatch(
+        _ assignment: Assignment, now: Timestamp, _ actions: inout Coordinator.Actions
+    ) -> WriteBatch {
+        let id = ids.next(unixNanoseconds: time.unixNanoseconds)
+        // Finding out is no attempt: what is found out about stays the last one.
+        let mark =
+            assignment.work == .resolve
+            ? nil
+            : BatchMark(
+                id, attempt: assignment.attempt, assignedAt: now,
+                reason: assignment.attempt > 1 ? retryReasons.reason(assignment.batch) : nil)
+        running[assignment.writer.number] = assignment.tickets
         var records: [Record] = []
         records.reserveCapacity(assignment.tickets.count)
         var groups: [Range<Int>] = []
@@ -231,6 +256,14 @@ extension Coordinator.State {
         for ticket in assignment.tickets {
             guard let item = held[ticket.slot] else {
                 preconditionFailure("a batch has a record that was settled")
+            }
+            if let mark {
+                held[ticket.slot]?.mark = mark
+                if actions.logs.takesAll {
+                    let event = HistoryLine.Event.batched(
+                        id, attempt: mark.attempt, mark.reason)
+                    actions.logs.lines.append(HistoryLine(event, item))
+                }
             }
             if item.groupSerial != 0 {
                 let position = records.count
@@ -252,8 +285,7 @@ extension Coordinator.State {
         }
         while !messages.isEmpty && messages.count < records.count { messages.append(nil) }
         return WriteBatch(
-            id: ids.next(unixNanoseconds: time.unixNanoseconds), number: assignment.batch,
-            attempt: assignment.attempt, work: assignment.work, records: records, groups: groups,
+            id: id, number: assignment.batch, attempt: assignment.attempt, work: assignment.work, records: records, groups: groups,
             isIsolated: assignment.isIsolated, messages: messages,
             unresolved: assignment.work == .resolve ? unresolved[assignment.batch] : nil)
     }
@@ -272,12 +304,14 @@ extension Coordinator.State {
         }
         let answer = Answer(
             waiter: item.waiter, index: item.index, cargo: item.cargo, fates: fates,
-            admittedAt: item.admittedAt)
+            admittedAt: item.admittedAt, tick: item.tick)
+        write(item, answer, now: now, &actions)
         answer.forEach { metrics.count($2) }
         actions.answers.append(answer)
         if machine.holds(resolution.ticket) {
             // An answered record may yet be tried again, or found out about.
             held[resolution.ticket.slot]?.isAnswered = true
+            held[resolution.ticket.slot]?.isTold = true
             holdsAnswered = true
         } else {
             held[resolution.ticket.slot] = nil
@@ -285,12 +319,15 @@ extension Coordinator.State {
     }
 
     /// Lets go of records that ended after their callers had been answered, or had left.
-    private mutating func forgetAnswered() {
+    private mutating func forgetAnswered(
+        now: Timestamp, _ actions: inout Coordinator.Actions
+    ) {
         guard holdsAnswered else { return }
         holdsAnswered = false
         for slot in held.indices {
             guard let item = held[slot] else { continue }
             if !machine.holds(item.ticket) {
+                writeDropped(item, now: now, &actions)
                 held[slot] = nil
             } else if item.isAnswered {
                 holdsAnswered = true
@@ -298,7 +335,7 @@ extension Coordinator.State {
         }
     }
 
-    private func fates(
+    func fates(
         of cargo: Cargo, _ verdict: Verdict, _ actions: Coordinator.Actions
     ) -> Answer.Fates {
         let table = cargo.first.table.publicName

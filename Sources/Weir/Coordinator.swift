@@ -44,6 +44,17 @@ package final class Coordinator: Sendable {
         var message: MessageKey?
         /// Its caller has been answered, or has left, and the record goes on.
         var isAnswered = false
+        /// Its caller has been answered.
+        var isTold = false
+        /// How it ended has been written down since.
+        var isWritten = false
+        /// Waits for another record's answer.
+        var isJoined = false
+        /// Of the minted ID, or of the first of them; 0 where none was minted.
+        var tick: UInt64 = 0
+        var origin: RecordOrigin?
+        /// The last attempt.
+        var mark: BatchMark?
     }
 
     struct State {
@@ -75,6 +86,12 @@ package final class Coordinator: Sendable {
         var armed = Timestamp.distantFuture
         var nextCheck = Timestamp.zero
         var catalogWatch = CatalogWatch()
+        /// What became of messages that have ended.
+        var history: HistoryRing
+        var retryReasons = RetryReasons()
+        var lookUps = LookUps()
+        /// For each writer what it was given last.
+        var running: [[Ticket]]
         var drainWaiters: [CheckedContinuation<Void, Never>] = []
         var startWaiters: [CheckedContinuation<Void, Never>] = []
         /// The first attempt to reach the database is over, whatever came of it.
@@ -91,6 +108,7 @@ package final class Coordinator: Sendable {
     package let time: any TimeSource
     package let catalogStore = CatalogStore()
     package let ids: IDGenerator
+    package let name: GatewayName
     let logger: Logger
     let seed: UInt64
     private let packing: Packing
@@ -105,7 +123,7 @@ package final class Coordinator: Sendable {
     package init(
         machine configuration: Machine.Configuration, time: any TimeSource,
         ids: IDGenerator = IDGenerator(), replayRecordsMax: Int = Coordinator.replayRecordsMax,
-        logger: Logger
+        historyMax: Int = HistoryRing.entriesMax, name: GatewayName = GatewayName(), logger: Logger
     ) {
         let writers = configuration.writersMax
         state = Mutex(
@@ -116,10 +134,13 @@ package final class Coordinator: Sendable {
                 pending: Array(repeating: nil, count: writers),
                 assignedAt: Array(repeating: .zero, count: writers),
                 window: ReplayWindow(recordsMax: replayRecordsMax),
-                epochs: Array(repeating: 0, count: writers), budget: writers))
+                epochs: Array(repeating: 0, count: writers),
+                history: HistoryRing(entriesMax: historyMax),
+                running: Array(repeating: [], count: writers), budget: writers))
         wakeUps = (0..<writers).map { _ in DispatchSemaphore(value: 0) }
         self.time = time
         self.ids = ids
+        self.name = name
         self.logger = logger
         seed = configuration.seed
         packing = Packing(configuration)
@@ -130,12 +151,15 @@ package final class Coordinator: Sendable {
 
     /// Admits one record. Its fate goes to its waiter, unless it is refused here and now. There is
     /// no ticket for a record that is answered already and cannot be cancelled.
-    package func submit(_ submission: Submission) -> Result<Ticket?, Failure> {
+    package func submit(
+        _ submission: Submission, from origin: RecordOrigin? = nil
+    ) -> Result<Ticket?, Failure> {
         let now = time.now
         let entry = submission.entry
+        let source = Source(tick: mintedTick(submission.record), origin: origin)
         var result: Result<Ticket?, Failure> = .failure(Failure(.overloaded, ""))
         act(now) { state, actions in
-            result = state.admit(submission, entry, now: now, &actions)
+            result = state.admit(submission, entry, source, now: now, &actions)
             return state.machine.dispatch(now: now)
         }
         return result
@@ -143,16 +167,25 @@ package final class Coordinator: Sendable {
 
     /// Admits many records in one step; those of one group must be adjacent. Returns the refused
     /// ones.
-    package func submit(_ submissions: [Submission]) -> [(index: Int, failure: Failure)] {
+    ///
+    /// - Parameter origin: the request that brought them.
+    package func submit(
+        _ submissions: [Submission], from origin: RecordOrigin? = nil
+    ) -> [(index: Int, failure: Failure)] {
+        guard !submissions.isEmpty else { return [] }
         let now = time.now
+        var source = Source(
+            tick: ids.reserve(submissions.count, unixNanoseconds: time.unixNanoseconds),
+            origin: origin)
         var refused: [(index: Int, failure: Failure)] = []
         // Before the lock, under which every caller's records wait.
         let units = units(submissions)
         act(now) { state, actions in
             for unit in units {
-                if let failure = state.admit(unit, now: now, &actions) {
+                if let failure = state.admit(unit, source, now: now, &actions) {
                     refused += unit.submissions.map { ($0.index, failure) }
                 }
+                source.tick += UInt64(unit.count)
             }
             return state.machine.dispatch(now: now)
         }
@@ -171,6 +204,25 @@ package final class Coordinator: Sendable {
             case .group(let submissions, _), .pack(_, let submissions): submissions
             }
         }
+
+        var count: Int {
+            switch self {
+            case .one: 1
+            case .group(let submissions, _), .pack(_, let submissions): submissions.count
+            }
+        }
+    }
+
+    /// What a history says of records besides what they are.
+    struct Source {
+        /// Of the first record's minted ID; 0 where none is minted.
+        var tick: UInt64
+        var origin: RecordOrigin?
+    }
+
+    /// Who names a message needs no other name for it.
+    private func mintedTick(_ record: Record) -> UInt64 {
+        record.messageID == nil ? ids.reserve(1, unixNanoseconds: time.unixNanoseconds) : 0
     }
 
     private func units(_ submissions: [Submission]) -> [Unit] {
@@ -294,11 +346,14 @@ package final class Coordinator: Sendable {
         /// Who waited for the catalog, and what they are told.
         var confirmed: [(waiter: CatalogWatch.Waiter, failure: Failure?)] = []
         var alarm: Timestamp?
+        /// Who is told what became of a message.
+        var told: [@Sendable () -> Void] = []
+        var logs: HistoryLog
     }
 
     /// Takes one step of the machine under the lock, then does what follows from it.
     func act(_ now: Timestamp, _ step: (inout State, inout Actions) -> Effects) {
-        var actions = Actions()
+        var actions = Actions(logs: HistoryLog(logger.logLevel))
         state.withLock { state in
             let effects = step(&state, &actions)
             state.apply(effects, now: now, &actions)
@@ -308,6 +363,8 @@ package final class Coordinator: Sendable {
         for waiter in actions.drained { waiter.resume() }
         if let alarm = actions.alarm { timer.withLock { $0?.schedule(at: alarm) } }
         for (waiter, failure) in actions.confirmed { waiter.resume(failure) }
+        for tell in actions.told { tell() }
+        actions.logs.write(to: logger, ids)
         for table in actions.pausedTables {
             // A definition that is no longer in force is refused without a word.
             let paused = catalogStore.catalog?.found.first { $0.id == table }

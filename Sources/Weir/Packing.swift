@@ -14,7 +14,10 @@ struct Packing: Sendable {
 
     init(_ configuration: Machine.Configuration) {
         recordsMax = max(
-            1, min(configuration.batch.recordsMax / 2, configuration.admission.recordsMax / 16))
+            1,
+            min(
+                configuration.batch.recordsMax / 2, configuration.admission.recordsMax / 16,
+                Coordinator.packRecordsMax))
         bytesMax = min(configuration.batch.bytesMax / 4, configuration.admission.bytesMax / 16)
     }
 

@@ -4,6 +4,7 @@ package import Logging
 import NIOCore
 import ServiceLifecycle
 package import Weir
+import WeirCore
 import WeirRecord
 
 /// The admin listener: probes, version and metrics. GET never changes anything.
@@ -103,6 +104,14 @@ package struct AdminServer: Service {
                     .conflict, "application/json", Self.json("problems", reasons, isDone: false))
             }
         }
+        router.get("/v1/messages/:id") { [coordinator] _, context in
+            guard let part = context.parameters.get("id"), let id = try? PercentText.text(part.utf8)
+            else {
+                return Self.problem(
+                    Failure(.invalidRequest, "the path is not percent-encoded UTF-8"))
+            }
+            return await Self.history(of: id, coordinator)
+        }
         router.get("/version") { [version] _, _ in
             Self.response(
                 .ok, "application/json", "{\"name\":\"weir\",\"version\":\"\(version)\"}\n")
@@ -113,6 +122,31 @@ package struct AdminServer: Service {
                 MetricsText(coordinator, version: version).text)
         }
         return router
+    }
+
+    private static func history(of id: String, _ coordinator: Coordinator) async -> Response {
+        let deadline = coordinator.time.now + Nanoseconds.seconds(5)
+        let result = await withCheckedContinuation { continuation in
+            coordinator.history(of: id, by: deadline) { continuation.resume(returning: $0) }
+        }
+        var body: [UInt8] = []
+        switch result {
+        case .success(let history?): history.appendJSON(id: id, to: &body)
+        case .success(nil):
+            return problem(Failure(.notFound, "nothing is known of a message with this ID"))
+        case .failure(let failure): return problem(failure)
+        }
+        body.append(0x0A)
+        return response(.ok, "application/json", String(decoding: body, as: UTF8.self))
+    }
+
+    private static func problem(_ failure: Failure) -> Response {
+        var body: [UInt8] = []
+        failure.append(to: &body)
+        body.append(0x0A)
+        return response(
+            .init(code: failure.code.status), "application/problem+json",
+            String(decoding: body, as: UTF8.self))
     }
 
     private static func json(_ name: String, _ texts: [String], isDone: Bool) -> String {

@@ -16,6 +16,8 @@ struct InFlight: Sendable {
         return found.fingerprint == message.fingerprint ? .same(slot: found.slot) : .reused
     }
 
+    func slot(of identity: MessageKey.Identity) -> Int? { slots[identity]?.slot }
+
     mutating func insert(_ message: MessageKey?, slot: Int) {
         guard let message else { return }
         slots[message.identity] = (slot, message.fingerprint)

@@ -94,68 +94,14 @@ extension Array where Element == UInt8 {
             self += ",\"id\":".utf8
             appendJSONString(messageID, to: &self)
         }
-        appendDeadLetter(failure)
+        failure.appendDeadLetter(to: &self)
         self += ",\"error\":".utf8
-        appendProblem(failure)
+        failure.append(to: &self)
         self += "}".utf8
-    }
-
-    /// What a single record's caller is told of a dead letter: a problem document with what an item
-    /// of many would have.
-    mutating func appendDeadLetter(_ failure: Failure, messageID: String?) {
-        appendProblem(failure)
-        removeLast()
-        appendMember("result", failure.resultName)
-        appendMember("id", messageID)
-        appendDeadLetter(failure)
-        self += "}".utf8
-    }
-
-    fileprivate mutating func appendDeadLetter(_ failure: Failure) {
-        guard let number = failure.deadLetter?.number else { return }
-        self += ",\"dead_letter\":\(number)".utf8
-    }
-
-    /// RFC 9457, with the contract's extension members.
-    mutating func appendProblem(_ failure: Failure) {
-        self += "{\"type\":\"urn:weir:problem:\(failure.code.rawValue)\",\"title\":".utf8
-        appendJSONString(failure.code.title, to: &self)
-        self += ",\"status\":\(failure.code.status),\"detail\":".utf8
-        appendJSONString(failure.detail, to: &self)
-        self +=
-            ",\"code\":\"\(failure.code.rawValue)\",\"retryable\":\(failure.code.isRetryable)".utf8
-        self += ",\"written\":\"\(failure.code == .outcomeUnknown ? "unknown" : "no")\"".utf8
-        appendMember("cause", failure.deadLetter?.cause?.rawValue)
-        appendMember("sqlstate", failure.sqlstate)
-        appendMember("constraint", failure.constraint)
-        appendMember("column", failure.column)
-        appendMember("table", failure.table)
-        if let wait = failure.retryAfter {
-            self += ",\"retry_after_ms\":\(wait.count / 1_000_000)".utf8
-        }
-        self += "}".utf8
-    }
-
-    fileprivate mutating func appendMember(_ name: String, _ value: String?) {
-        guard let value, !value.isEmpty else { return }
-        self += ",\"\(name)\":".utf8
-        appendJSONString(value, to: &self)
     }
 }
 
 /// What stands between an item's index and its ID, for each effect.
 private let storedItemMiddles = RowEffect.allCases.map {
     Array(",\"status\":\($0 == .inserted ? 201 : 200),\"result\":\"\($0.name)\",".utf8)
-}
-
-extension Failure {
-    /// `result` of an item that was not stored.
-    var resultName: String {
-        if deadLetter != nil { return RowEffect.deadLettered.name }
-        return switch code.status {
-        case 424: "rolled_back"
-        case 500...: "failed"
-        default: "rejected"
-        }
-    }
 }

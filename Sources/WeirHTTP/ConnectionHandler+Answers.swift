@@ -23,7 +23,9 @@ extension ConnectionHandler {
         let record = answer.record
         guard case .stored(let result, let receipt) = answer.fate else {
             if case .failed(let failure) = answer.fate {
-                refuse(exchange, failure, messageID: record.messageID)
+                refuse(
+                    exchange, failure,
+                    messageID: record.messageID ?? plane.nameToAsk(failure, answer.tick))
             }
             return
         }
@@ -33,7 +35,7 @@ extension ConnectionHandler {
             if head.status == 200 { head.status = 204 }
         } else {
             loop.text.body.appendStored(
-                result, receipt, messageID: record.messageID, minted: plane.mint(), record: record)
+                result, receipt, messageID: record.messageID, minted: plane.minted(answer.tick), record: record)
         }
         let inBatch = receipt.finishedAt - receipt.assignedAt
         head.timing = .init(
@@ -45,16 +47,12 @@ extension ConnectionHandler {
         complete(exchange, head)
     }
 
-    /// - Parameter messageID: the refused record's, which the answer to a dead letter repeats.
+    /// - Parameter messageID: the refused record's, where its caller may want to ask for it.
     func refuse(_ exchange: Exchange, _ failure: Failure, messageID: String? = nil) {
         loop.text.beginBody()
         var head = exchange.head(failure.code.status)
-        if let deadLetter = failure.deadLetter {
-            loop.text.body.appendDeadLetter(failure, messageID: messageID)
-            head.isReplay = deadLetter.isRepetition
-        } else {
-            loop.text.body.appendProblem(failure)
-        }
+        failure.append(messageID: messageID, to: &loop.text.body)
+        head.isReplay = failure.deadLetter?.isRepetition ?? false
         head.contentType = "application/problem+json"
         head.retryAfter = failure.retryAfter
         complete(exchange, head)
@@ -68,7 +66,7 @@ extension ConnectionHandler {
             refuse(exchange, Failure(.invalidRequest, "the path is not percent-encoded UTF-8"))
         case .methodNotAllowed(let allow):
             loop.text.beginBody()
-            loop.text.body.appendProblem(Failure(.methodNotAllowed, "this path takes \(allow)"))
+            Failure(.methodNotAllowed, "this path takes \(allow)").append(to: &loop.text.body)
             var head = exchange.head(405)
             head.contentType = "application/problem+json"
             head.allow = allow

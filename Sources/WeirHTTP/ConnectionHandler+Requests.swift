@@ -27,6 +27,8 @@ extension ConnectionHandler {
                 answer(exchange, TableDescription.list(plane))
             case .table(let name):
                 answer(exchange, TableDescription.json(try plane.table(name), plane))
+            case .message(let id):
+                tellHistory(exchange, fields, id)
             case .openAPI:
                 answer(exchange, OpenAPI.document(version: plane.configuration.version))
             }
@@ -69,6 +71,30 @@ extension ConnectionHandler {
                 let (connection, exchange, body) = this.value
                 guard connection.exchanges.contains(where: { $0 === exchange }) else { return }
                 body(connection, trouble)
+                connection.flush()
+            }
+        }
+    }
+
+    /// Answers what is known of a message.
+    private func tellHistory(_ exchange: Exchange, _ fields: RequestHead, _ id: String) {
+        guard let eventLoop else { return }
+        let this = NIOLoopBound((self, exchange), eventLoop: eventLoop)
+        plane.coordinator.history(of: id, by: plane.deadline(fields.timeout)) { result in
+            eventLoop.execute {
+                let (connection, exchange) = this.value
+                guard connection.exchanges.contains(where: { $0 === exchange }) else { return }
+                switch result {
+                case .success(let history?):
+                    var body: [UInt8] = []
+                    history.appendJSON(id: id, to: &body)
+                    connection.answer(exchange, body)
+                case .success(nil):
+                    connection.refuse(
+                        exchange, Failure(.notFound, "nothing is known of a message with this ID"))
+                case .failure(let failure):
+                    connection.refuse(exchange, failure)
+                }
                 connection.flush()
             }
         }
@@ -141,7 +167,7 @@ extension ConnectionHandler {
         let submission = Coordinator.Submission(
             record: record, waiter: waiter, index: Answer.index(exchange: exchange.number, item: 0),
             deadline: plane.deadline(fields.timeout))
-        switch plane.coordinator.submit(submission) {
+        switch plane.coordinator.submit(submission, from: exchange.origin) {
         case .success(let ticket): exchange.state = .record(ticket)
         case .failure(let failure): refuse(exchange, failure)
         }

@@ -17,6 +17,15 @@ package struct DataPlane: Sendable {
 
     var time: any TimeSource { coordinator.time }
 
+    /// The ID that a record without one was given when it was admitted.
+    func minted(_ tick: UInt64) -> UUID7 { coordinator.ids.id(tick: tick) }
+
+    /// By what the caller of a record without an ID may ask later what became of it.
+    func nameToAsk(_ failure: Failure, _ tick: UInt64) -> String? {
+        let isWorthwhile = failure.code == .outcomeUnknown || failure.deadLetter != nil
+        return isWorthwhile && tick != 0 ? minted(tick).typeID("msg") : nil
+    }
+
     func mint() -> UUID7 {
         coordinator.ids.next(unixNanoseconds: time.unixNanoseconds)
     }

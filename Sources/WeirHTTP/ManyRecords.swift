@@ -166,7 +166,7 @@ final class ManyRecords {
         onTheirWay += submissions.count
         var rest = submissions[...]
         // In the order in which they were submitted.
-        for (index, failure) in plane.coordinator.submit(submissions) {
+        for (index, failure) in plane.coordinator.submit(submissions, from: exchange.origin) {
             onTheirWay -= 1
             rest = rest.drop { $0.index != index }
             answer.append(
@@ -325,11 +325,14 @@ final class ManyRecords {
             switch fate {
             case .stored(let result, _):
                 self.answer.append(
-                    Answer.item(index), result, messageID: record.messageID, minted: plane.mint(),
+                    Answer.item(index), result, messageID: record.messageID,
+                    minted: plane.minted(answer.tick + UInt64(index - answer.index)),
                     record: record)
             case .failed(let failure):
+                let tick = answer.tick + UInt64(index - answer.index)
                 self.answer.append(
-                    Answer.item(index), failure, messageID: record.messageID)
+                    Answer.item(index), failure,
+                    messageID: record.messageID ?? plane.nameToAsk(failure, tick))
             }
         }
         goOn(on: connection)

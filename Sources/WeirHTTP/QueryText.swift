@@ -1,3 +1,4 @@
+import Weir
 import WeirRecord
 
 /// The query of a request's target: the part behind `?`, as `name=value` joined by `&`.
@@ -14,7 +15,7 @@ enum QueryText {
             let key = pair.prefix { $0 != UInt8(ascii: "=") }
             guard key.elementsEqual(name.description.utf8) else { continue }
             do {
-                found = try Route.text(pair.dropFirst(key.count + 1))
+                found = try PercentText.text(pair.dropFirst(key.count + 1))
             } catch {
                 throw Defect(
                     .invalidRequest, "the parameter \(name) is not percent-encoded UTF-8")

@@ -1,4 +1,5 @@
 import NIOHTTP1
+import Weir
 import WeirRecord
 
 /// What a request's method and target ask for.
@@ -9,6 +10,8 @@ enum Route: Equatable {
     case bulk
     case tables
     case table(String)
+    /// What became of a message.
+    case message(String)
     case openAPI
 
     init(_ method: HTTPMethod, _ target: String) throws(RouteFailure) {
@@ -26,6 +29,8 @@ enum Route: Equatable {
         switch (Substring(rest[0]), rest.count) {
         case ("bulk", 1):
             self = try Self.only(.POST, method, .bulk)
+        case ("messages", 2):
+            self = try Self.only(.GET, method, .message(try Self.text(rest[1])))
         case ("tables", 1):
             self = try Self.only(.GET, method, .tables)
         case ("tables", 2):
@@ -69,40 +74,19 @@ enum Route: Equatable {
         return try route()
     }
 
-    static func text(_ part: some Collection<UInt8>) throws(RouteFailure) -> String {
-        guard let text = String(validating: try decoded(part), as: UTF8.self) else {
+    private static func text(_ part: some Collection<UInt8>) throws(RouteFailure) -> String {
+        do {
+            return try PercentText.text(part)
+        } catch {
             throw .malformed
         }
-        return text
     }
 
-    /// Resolves percent-encoding (RFC 3986, section 2.1). The result is UTF-8 without NUL.
     private static func decoded(_ part: some Collection<UInt8>) throws(RouteFailure) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(part.count)
-        var rest = part[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(hexadecimal),
-                let low = rest.popFirst().flatMap(hexadecimal)
-            else { throw .malformed }
-            bytes.append(high << 4 | low)
-        }
-        guard !bytes.contains(0), String(validating: bytes, as: UTF8.self) != nil else {
+        do {
+            return try PercentText.bytes(part)
+        } catch {
             throw .malformed
-        }
-        return bytes
-    }
-
-    private static func hexadecimal(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case 0x30...0x39: byte - 0x30
-        case 0x41...0x46: byte - 0x41 + 10
-        case 0x61...0x66: byte - 0x61 + 10
-        default: nil
         }
     }
 }

@@ -15,6 +15,13 @@ package final class IDGenerator: Sendable {
     /// - Parameter unixNanoseconds: the wall clock. When it stands still or goes back, the count
     ///   goes on.
     package func next(unixNanoseconds: UInt64) -> UUID7 {
+        id(tick: reserve(1, unixNanoseconds: unixNanoseconds))
+    }
+
+    /// Mints `count` IDs in a row without making them: the first one's tick, which those of the
+    /// others follow.
+    package func reserve(_ count: Int, unixNanoseconds: UInt64) -> UInt64 {
+        precondition(count > 0, "somebody wants an ID")
         let milliseconds = unixNanoseconds / 1_000_000
         // RFC 9562, section 6.2, method 3: the fraction of the millisecond stands in rand_a.
         let fraction = (unixNanoseconds % 1_000_000) << 12 / 1_000_000
@@ -23,10 +30,19 @@ package final class IDGenerator: Sendable {
         while true {
             let tick = max(now, last + 1)
             let (exchanged, original) = lastTick.compareExchange(
-                expected: last, desired: tick, ordering: .relaxed)
-            if exchanged { return UUID7(tick: tick, random: mixed(tick)) }
+                expected: last, desired: tick + UInt64(count - 1), ordering: .relaxed)
+            if exchanged { return tick }
             last = original
         }
+    }
+
+    /// The ID that was minted at this tick.
+    package func id(tick: UInt64) -> UUID7 { UUID7(tick: tick, random: mixed(tick)) }
+
+    /// When the ID was minted, if it was minted here.
+    package func tick(of id: UUID7) -> UInt64? {
+        let tick = (id.high >> 16) << 12 | (id.high & 0xFFF)
+        return self.id(tick: tick) == id ? tick : nil
     }
 
     /// Distinct ticks give distinct numbers; the seed keeps processes apart. These bits need to be

@@ -1,7 +1,7 @@
 @preconcurrency import Dispatch
 import Synchronization
 package import Weir
-import WeirCore
+package import WeirCore
 
 /// A writer whose every answer a test gives: what is asked of it comes out of `nextCall`, and it
 /// waits on its own thread until the test has called the matching reply.
@@ -12,6 +12,7 @@ package actor ScriptedWriter: BatchWriter {
         case isAlive
         case mayDiffer
         case loadCatalog
+        case lookUp([MessageKey.Identity])
         /// None: the test was cancelled while it waited.
         case over
 
@@ -25,7 +26,7 @@ package actor ScriptedWriter: BatchWriter {
     package enum Reply: Sendable {
         /// To `connect`.
         case connected
-        /// To `connect` and to `loadCatalog`.
+        /// To `connect`, `loadCatalog` and `lookUp`.
         case failed(String)
         /// To `write`.
         case report(BatchReport)
@@ -35,6 +36,8 @@ package actor ScriptedWriter: BatchWriter {
         case catalog(Catalog)
         /// To `mayDiffer`.
         case differs(Bool)
+        /// To `lookUp`.
+        case found([StoredMessage?])
     }
 
     private let executor: BlockingExecutor
@@ -103,6 +106,16 @@ package actor ScriptedWriter: BatchWriter {
     package func loadCatalog() throws(ConnectFailure) -> Catalog {
         switch script.ask(.loadCatalog) {
         case .catalog(let catalog): return catalog
+        case .failed(let reason): throw ConnectFailure(reason)
+        default: throw ConnectFailure("the script is over")
+        }
+    }
+
+    package func lookUp(
+        _ messages: [MessageKey.Identity]
+    ) throws(ConnectFailure) -> [StoredMessage?] {
+        switch script.ask(.lookUp(messages)) {
+        case .found(let stored): return stored
         case .failed(let reason): throw ConnectFailure(reason)
         default: throw ConnectFailure("the script is over")
         }

@@ -144,6 +144,7 @@ extension LoadCommand {
         var options = LoadRun.Options(plan: plan, database: text, conninfo: info)
         options.table = table.map { TableName($0) }
         options.usesRealTable = yes
+        options.ownsDatabase = embedded
         if let gateway {
             guard let address = ListenAddress(gateway) else {
                 throw ValidationError("--gateway takes host:port or unix:/path")

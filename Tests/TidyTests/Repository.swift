@@ -42,10 +42,13 @@ enum Repository {
         return String(validating: data, as: UTF8.self)
     }
 
-    /// The Swift files of `Sources` and `Tests`.
+    /// The Swift files of `Sources`, `migrations` and `Tests`.
     static let swiftFiles: [SourceFile] =
         paths
-        .filter { $0.hasSuffix(".swift") && ($0.hasPrefix("Sources/") || $0.hasPrefix("Tests/")) }
+        .filter { path in
+            path.hasSuffix(".swift")
+                && ["Sources/", "migrations/", "Tests/"].contains(where: path.hasPrefix)
+        }
         .compactMap { path in text(path).map { SourceFile(path: path, text: $0) } }
 
     static let sources = swiftFiles.filter { !$0.isTest }

@@ -28,6 +28,8 @@ struct SourceFile {
 
     /// `Weir` for `Sources/Weir/Fate.swift`.
     var target: String {
+        // The one target with a folder at the top: people look for migrations there.
+        if path.hasPrefix("migrations/") { return "WeirMigrations" }
         let parts = path.split(separator: "/")
         return parts.count > 2 ? String(parts[1]) : ""
     }

@@ -40,13 +40,13 @@ import WeirPostgres
             "BEGIN; DELETE FROM weir.dead_letter; ROLLBACK",
             insert(Array(repeating: 5, count: 100) + [1]),
         ] {
-            try scene.execute(step)
-            #expect(try scene.query(groups) == scene.query(counted), "\(step)")
+            try await scene.execute(step)
+            #expect(try await scene.query(groups) == scene.query(counted), "\(step)")
         }
-        #expect(try scene.query("SELECT sum(count) FROM weir.dead_letter_group") == [["104"]])
-        try scene.execute("TRUNCATE weir.dead_letter")
-        #expect(try scene.query(groups).isEmpty)
-        #expect(try scene.query("SELECT count(*) FROM weir.dead_letter_count") == [["0"]])
+        #expect(try await scene.query("SELECT sum(count) FROM weir.dead_letter_group") == [["104"]])
+        try await scene.execute("TRUNCATE weir.dead_letter")
+        #expect(try await scene.query(groups).isEmpty)
+        #expect(try await scene.query("SELECT count(*) FROM weir.dead_letter_count") == [["0"]])
     }
 
     @Test func nobodyWaitsForAnotherSessionsDeadLetterOfTheSameGroup() async throws {
@@ -65,13 +65,13 @@ import WeirPostgres
         #expect(isShardOther)
         try others[others.count - 1].execute("SET lock_timeout = '100ms'; " + insert([1]))
         try first.execute("COMMIT")
-        #expect(try scene.query(groups) == scene.query(counted))
+        #expect(try await scene.query(groups) == scene.query(counted))
     }
 
     @Test func theReasonIsBounded() async throws {
         let scene = try await migrated()
-        #expect(throws: EmbeddedServer.Failure.self) {
-            try scene.execute(
+        await #expect(throws: EmbeddedServer.Failure.self) {
+            try await scene.execute(
                 """
                 INSERT INTO weir.dead_letter (fingerprint, table_name, operation, code, reason, raw)
                 VALUES (1, 't', 'insert', 'c', repeat('é', 513), '')

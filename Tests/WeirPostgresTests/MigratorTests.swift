@@ -81,20 +81,20 @@ import WeirRecord
         let scene = try await MigrationScene()
         let before = try await migrator(scene).status()
         #expect(before.plan.pending == Migrations.all && before.plan.applied.isEmpty)
-        #expect(try scene.query("SELECT to_regnamespace('weir')") == [[nil]])
+        #expect(try await scene.query("SELECT to_regnamespace('weir')") == [[nil]])
 
         let first = try await migrator(scene).migrate()
         #expect(first.done == Migrations.all && first.plan.pending.isEmpty)
-        let rows = try scene.query(
+        let rows = try await scene.query(
             "SELECT number, name, checksum, weir_version FROM weir.migration ORDER BY 1")
         #expect(
             rows == Migrations.all.map { ["\($0.number)", $0.name, $0.checksum, "1.2.3"] })
 
         let stamp = "SELECT max(oid::bigint), count(*) FROM pg_class"
-        let objects = try scene.query(stamp)
+        let objects = try await scene.query(stamp)
         let second = try await migrator(scene).migrate()
         #expect(second.done.isEmpty && second.plan == first.plan)
-        #expect(try scene.query(stamp) == objects)
+        #expect(try await scene.query(stamp) == objects)
         #expect(try await migrator(scene).checkServing().isEmpty)
     }
 
@@ -119,7 +119,7 @@ import WeirRecord
         }
         #expect(failure.kind == .unfit)
         #expect(failure.reason.contains("0003_broken: division by zero (22012)"))
-        #expect(try scene.query("SELECT to_regclass('weir.half')") == [[nil]])
+        #expect(try await scene.query("SELECT to_regclass('weir.half')") == [[nil]])
         let mended = Migration(
             number: 3, name: "0003_mended", sql: "CREATE TABLE weir.half ();\n")
         let report = try await migrator(scene, Migrations.all + [mended]).migrate()
@@ -151,7 +151,7 @@ import WeirRecord
     @Test func aChangedMigrationIsAnErrorOfItsOwn() async throws {
         let scene = try await MigrationScene()
         _ = try await migrator(scene).migrate()
-        try scene.execute("UPDATE weir.migration SET checksum = 'another' WHERE number = 2")
+        try await scene.execute("UPDATE weir.migration SET checksum = 'another' WHERE number = 2")
         let migrating = try await refused { _ = try await migrator(scene).migrate() }
         #expect(migrating.kind == .unfit)
         #expect(migrating.reason.hasPrefix("migration 0002_dead_letter was applied at 20"))
@@ -173,28 +173,28 @@ import WeirRecord
 
     @Test func aRoleWithoutRightsIsToldWhatToRunAndThatHelps() async throws {
         let scene = try await MigrationScene()
-        let role = try scene.makeRole()
+        let role = try await scene.makeRole()
         let failure = try await refused { _ = try await migrator(scene, user: role).migrate() }
         #expect(failure.kind == .unfit)
         #expect(failure.reason.contains("the role \(role) may not create a schema"))
         #expect(failure.reason.contains("dbname=\(scene.name) user=weir\""))
         let grant = try #require(
             failure.reason.split(separator: "\n").last { $0.contains("GRANT") })
-        try scene.execute(String(grant))
+        try await scene.execute(String(grant))
         #expect(try await migrator(scene, user: role).migrate().done == Migrations.all)
         #expect(try await migrator(scene, user: role).checkServing().isEmpty)
     }
 
     @Test func aSchemaMadeForTheRoleIsEnough() async throws {
         let scene = try await MigrationScene()
-        let role = try scene.makeRole()
-        try scene.execute("CREATE SCHEMA weir AUTHORIZATION \(role)")
+        let role = try await scene.makeRole()
+        try await scene.execute("CREATE SCHEMA weir AUTHORIZATION \(role)")
         #expect(try await migrator(scene, user: role).migrate().done == Migrations.all)
     }
 
     @Test func theGatewaysRoleServesWithWhatItIsGranted() async throws {
         let scene = try await MigrationScene()
-        let role = try scene.makeRole()
+        let role = try await scene.makeRole()
         _ = try await migrator(scene).migrate()
         let failure = try await refused { _ = try await migrator(scene, user: role).checkServing() }
         #expect(failure.kind == .unfit)
@@ -212,7 +212,7 @@ import WeirRecord
                 try session.execute(statement)
             }
         }
-        try scene.execute("REVOKE INSERT ON weir.replay_b FROM \(role)")
+        try await scene.execute("REVOKE INSERT ON weir.replay_b FROM \(role)")
         let lacking = try await refused { _ = try await migrator(scene, user: role).checkServing() }
         #expect(lacking.reason.contains("lacks INSERT on weir.replay_b"))
     }
@@ -252,12 +252,12 @@ import WeirRecord
             _ = try await migrator(scene).migrate(grantTo: "No\"body")
         }
         #expect(failure.reason.contains(#"CREATE ROLE "No""body" LOGIN;"#))
-        #expect(try scene.query("SELECT to_regnamespace('weir')") == [[nil]])
+        #expect(try await scene.query("SELECT to_regnamespace('weir')") == [[nil]])
     }
 
     @Test func whoMayNotGrantIsToldWhoMay() async throws {
         let scene = try await MigrationScene()
-        let (role, other) = (try scene.makeRole(), try scene.makeRole())
+        let (role, other) = (try await scene.makeRole(), try await scene.makeRole())
         _ = try await migrator(scene).migrate(grantTo: role)
         let failure = try await refused {
             _ = try await migrator(scene, user: role).migrate(grantTo: other)
@@ -268,11 +268,11 @@ import WeirRecord
 
     @Test func theScriptDoesWhatTheMigratorDoes() async throws {
         let scene = try await MigrationScene()
-        let role = try scene.makeRole()
+        let role = try await scene.makeRole()
         let (report, script) = try await migrator(scene).script(grantTo: role)
         #expect(report.plan.pending == Migrations.all)
-        #expect(try scene.query("SELECT to_regnamespace('weir')") == [[nil]])
-        try scene.execute(script)
+        #expect(try await scene.query("SELECT to_regnamespace('weir')") == [[nil]])
+        try await scene.execute(script)
         #expect(try await migrator(scene, user: role).checkServing().isEmpty)
         #expect(try await migrator(scene).migrate().done.isEmpty)
     }
@@ -280,19 +280,19 @@ import WeirRecord
     @Test func tablesThatACrashWouldEmptyAreRefused() async throws {
         let scene = try await MigrationScene()
         _ = try await migrator(scene).migrate()
-        try scene.execute("ALTER TABLE weir.replay_a SET UNLOGGED")
+        try await scene.execute("ALTER TABLE weir.replay_a SET UNLOGGED")
         let failure = try await refused { _ = try await migrator(scene).checkServing() }
         #expect(failure.kind == .unfit)
         let line = try #require(failure.reason.split(separator: "\n").last)
         #expect(line == "  ALTER TABLE weir.replay_a SET LOGGED;")
-        try scene.execute(String(line))
+        try await scene.execute(String(line))
         #expect(try await migrator(scene).checkServing().isEmpty)
     }
 
     @Test func aSettingOfTheRoleDoesNotMisleadTheMigrator() async throws {
         let scene = try await MigrationScene()
         // Functions of the same name as PostgreSQL's, found first by whoever trusts the search path.
-        try scene.execute(
+        try await scene.execute(
             """
             CREATE SCHEMA trap;
             CREATE FUNCTION trap.now() RETURNS timestamptz LANGUAGE plpgsql AS

@@ -43,39 +43,40 @@ import WeirRecord
 
     @Test func aGenerationIsClosedWhenItIsAsOldAsTheWindow() async throws {
         let scene = try await migrated()
-        #expect(try scene.query(Self.rotate) == [["f"]])
-        try scene.execute(Self.age)
-        #expect(try scene.query("SELECT weir.rotate('3 hours')") == [["f"]])
-        #expect(try scene.query(Self.rotate) == [["t"]])
-        #expect(try scene.query(Self.rotate) == [["f"]])
+        #expect(try await scene.query(Self.rotate) == [["f"]])
+        try await scene.execute(Self.age)
+        #expect(try await scene.query("SELECT weir.rotate('3 hours')") == [["f"]])
+        #expect(try await scene.query(Self.rotate) == [["t"]])
+        #expect(try await scene.query(Self.rotate) == [["f"]])
         #expect(
-            try scene.query(
+            try await scene.query(
                 "SELECT current, number, since > now() - interval '1 minute' "
                     + "FROM weir.generation") == [["b", "1", "t"]])
-        try scene.execute(Self.age)
-        #expect(try scene.query(Self.rotate) == [["t"]])
-        #expect(try scene.query("SELECT current, number FROM weir.generation") == [["a", "2"]])
+        try await scene.execute(Self.age)
+        #expect(try await scene.query(Self.rotate) == [["t"]])
+        #expect(
+            try await scene.query("SELECT current, number FROM weir.generation") == [["a", "2"]])
     }
 
     @Test func noWindowIsShorterThanAnHour() async throws {
         let scene = try await migrated()
-        try scene.execute(Self.age)
+        try await scene.execute(Self.age)
         for window in ["59 minutes", "0", "-1 day"] {
             let refused = refusal("SELECT weir.rotate('\(window)')", try scene.session())
             #expect(refused.contains("sqlstate: \"22023\""), "\(refused)")
         }
-        #expect(try scene.query("SELECT weir.rotate(NULL)") == [[nil]])
-        #expect(try scene.query("SELECT number FROM weir.generation") == [["0"]])
+        #expect(try await scene.query("SELECT weir.rotate(NULL)") == [[nil]])
+        #expect(try await scene.query("SELECT number FROM weir.generation") == [["0"]])
     }
 
     @Test func anIDIsRememberedForOneToTwoWindows() async throws {
         let scene = try await migrated()
-        try scene.execute(insert("replay_a"))
+        try await scene.execute(insert("replay_a"))
         for expected in [["1", "0"], ["0", "0"]] {
-            try scene.execute(Self.age)
-            #expect(try scene.query(Self.rotate) == [["t"]])
+            try await scene.execute(Self.age)
+            #expect(try await scene.query(Self.rotate) == [["t"]])
             #expect(
-                try scene.query(
+                try await scene.query(
                     """
                     SELECT (SELECT count(*) FROM weir.replay_a), (SELECT count(*) FROM weir.replay_b)
                     """) == [expected])
@@ -105,22 +106,22 @@ import WeirRecord
     @Test func theFenceWaitsForThoseBeforeItAndRefusesThoseBehindIt() async throws {
         let scene = try await migrated()
         // However long the others take to get in line.
-        try scene.execute(
+        try await scene.execute(
             "ALTER FUNCTION weir.rotate(interval) SET lock_timeout = '30s'; " + Self.age)
         let early = try scene.session()
         try early.execute("BEGIN; " + insert("attempt_a") + "; " + insert("replay_a"))
-        let rotator = Apart(scene)
-        let late = Apart(scene)
+        let rotator = Apart(scene.text())
+        let late = Apart(scene.text())
         async let rotated = rotator.query(Self.rotate)
-        try scene.execute(Database.waiting(until: Self.waitingCount(1)))
+        try await scene.execute(Database.waiting(until: Self.waitingCount(1)))
         // It holds a generation that it has read before, and queues up behind the fence.
         async let refused = late.refusal(insert("attempt_a"))
-        try scene.execute(Database.waiting(until: Self.waitingCount(2)))
+        try await scene.execute(Database.waiting(until: Self.waitingCount(2)))
         try early.execute("COMMIT")
         #expect(try await rotated == [["t"]])
         expectClosed(await refused)
         // What came before is seen by those who write the new generation.
-        let fresh = try scene.query(
+        let fresh = try await scene.query(
             """
             INSERT INTO weir.replay_b (id, attempt_id, fingerprint, outcome)
             SELECT u.id, u.id, 1, 0 FROM (VALUES ('\(Self.id)'::uuid)) u(id)
@@ -139,31 +140,32 @@ import WeirRecord
 
     @Test func twoAtATimeRotateOnce() async throws {
         let scene = try await migrated()
-        try scene.execute(
+        try await scene.execute(
             "ALTER FUNCTION weir.rotate(interval) SET lock_timeout = '30s'; " + Self.age)
         let blocker = try scene.session()
         try blocker.execute("BEGIN; " + insert("attempt_a"))
-        let rotators = (0..<2).map { _ in Apart(scene) }
+        let rotators = (0..<2).map { _ in Apart(scene.text()) }
         async let first = rotators[0].query(Self.rotate)
-        try scene.execute(Database.waiting(until: Self.waitingCount(1)))
+        try await scene.execute(Database.waiting(until: Self.waitingCount(1)))
         // The other one does not even wait.
         #expect(try await rotators[1].query(Self.rotate) == [["f"]])
         try blocker.execute("COMMIT")
         #expect(try await first == [["t"]])
-        #expect(try scene.query("SELECT number FROM weir.generation") == [["1"]])
+        #expect(try await scene.query("SELECT number FROM weir.generation") == [["1"]])
     }
 
     @Test func aLockThatStaysIsGivenUpAndNothingHasChanged() async throws {
         let scene = try await migrated()
-        try scene.execute(Self.age)
+        try await scene.execute(Self.age)
         let reader = try scene.session()
         try reader.execute("BEGIN; SELECT FROM weir.replay_b")
         let writer = PostgresWriter(
             .init(conninfo: try scene.conninfo(), tables: []), number: 0)
         try await writer.connect()
         #expect(try await writer.rotateReplay(window: .seconds(3_600)) == .busy)
-        #expect(try scene.query("SELECT current, number FROM weir.generation") == [["a", "0"]])
-        try scene.execute(insert("attempt_a"))
+        #expect(
+            try await scene.query("SELECT current, number FROM weir.generation") == [["a", "0"]])
+        try await scene.execute(insert("attempt_a"))
         try reader.execute("COMMIT")
         #expect(try await writer.rotateReplay(window: .seconds(3_600)) == .rotated)
         #expect(try await writer.rotateReplay(window: .seconds(3_600)) == .notDue)
@@ -171,7 +173,7 @@ import WeirRecord
 
     @Test func aWriterRotatesByItselfOnceInAWhile() async throws {
         let scene = try await migrated()
-        try scene.execute(Self.age)
+        try await scene.execute(Self.age)
         var configuration = PostgresWriter.Configuration(
             conninfo: try scene.conninfo(), tables: [])
         let idle = PostgresWriter(configuration, number: 0)
@@ -181,9 +183,9 @@ import WeirRecord
         // Without a window nothing is asked, and the turn of the others is not taken.
         #expect(try await idle.maintain() == nil)
         #expect(try await writer.maintain()?.hasPrefix("forgot the message IDs") == true)
-        try scene.execute(Self.age)
+        try await scene.execute(Self.age)
         #expect(try await writer.maintain() == nil)
-        #expect(try scene.query("SELECT number FROM weir.generation") == [["1"]])
+        #expect(try await scene.query("SELECT number FROM weir.generation") == [["1"]])
     }
 
     // MARK: The seam under load
@@ -192,12 +194,12 @@ import WeirRecord
     /// changes under them. The effects' table has no key: what was applied twice is there twice.
     @Test func noIDIsAppliedTwiceAcrossRotations() async throws {
         let scene = try await migrated()
-        try scene.execute("CREATE TABLE effects (id uuid NOT NULL)")
+        try await scene.execute("CREATE TABLE effects (id uuid NOT NULL)")
         let writers = (0..<4).map { SeamWriter(scene, number: $0) }
-        let rotator = Apart(scene)
+        let rotator = Apart(scene.text())
         let idCount = 60
         for round in 0..<25 {
-            try scene.execute(Self.age)
+            try await scene.execute(Self.age)
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for writer in writers {
                     tasks.addTask { try await writer.write(round: round, idCount: idCount) }
@@ -214,34 +216,14 @@ import WeirRecord
         }
         let total = "\(25 * idCount)"
         #expect(
-            try scene.query("SELECT count(*), count(DISTINCT id) FROM effects") == [[total, total]])
-        #expect(try scene.query("SELECT number FROM weir.generation") == [["25"]])
+            try await scene.query("SELECT count(*), count(DISTINCT id) FROM effects") == [
+                [total, total]
+            ])
+        #expect(try await scene.query("SELECT number FROM weir.generation") == [["25"]])
         var refusals = 0
         for writer in writers { refusals += await writer.refusalCount }
         // Else nobody held on to a closed generation, and the rounds have shown nothing.
         #expect(refusals > 0)
-    }
-}
-
-/// A session on a thread of its own: it may wait for locks.
-private actor Apart {
-    private let scene: MigrationScene
-    private let executor = BlockingExecutor(label: "apart")
-    nonisolated var unownedExecutor: UnownedSerialExecutor {
-        executor.asUnownedSerialExecutor()
-    }
-
-    init(_ scene: MigrationScene) { self.scene = scene }
-
-    func query(_ sql: String) throws -> [[String?]] { try scene.query(sql) }
-    func execute(_ sql: String) throws { try scene.execute(sql) }
-    func refusal(_ sql: String) -> String {
-        do {
-            try scene.execute(sql)
-            return "it was taken"
-        } catch {
-            return "\(error)"
-        }
     }
 }
 

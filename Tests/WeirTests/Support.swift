@@ -22,6 +22,8 @@ let customers = TableSchema(
 
 let catalog = Catalog([.found(orders), .found(customers)])
 
+let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
 /// A coordinator on a manual clock, whose writers do what the test says.
 struct Stage: Sendable {
     let clock = ManualClock()
@@ -33,11 +35,13 @@ struct Stage: Sendable {
 
     /// Runs `body` with every writer connected and the catalog read.
     static func connected(
-        writers: Int = 1, answersChecks: Bool = true,
+        writers: Int = 1, answersChecks: Bool = true, logger: Logger = quietLogger,
         _ change: (inout Machine.Configuration) -> Void = { _ in },
         _ body: (Stage) async throws -> Void
     ) async throws {
-        try await run(writers: writers, answersChecks: answersChecks, change) { stage in
+        try await run(
+            writers: writers, answersChecks: answersChecks, logger: logger, change
+        ) { stage in
             for writer in stage.writers { await stage.connect(writer) }
             // The first look at idle connections is due at once; the next one in a second.
             stage.clock.advance(by: .zero)
@@ -47,11 +51,11 @@ struct Stage: Sendable {
 
     /// Runs `body` with writers that have not been told anything yet, and lets them go after it.
     static func run(
-        writers: Int = 1, answersChecks: Bool = true,
+        writers: Int = 1, answersChecks: Bool = true, logger: Logger = quietLogger,
         _ change: (inout Machine.Configuration) -> Void = { _ in },
         _ body: (Stage) async throws -> Void
     ) async throws {
-        let stage = Stage(writers: writers, answersChecks, change)
+        let stage = Stage(writers: writers, answersChecks, logger, change)
         try await withThrowingDiscardingTaskGroup { tasks in
             for (number, writer) in stage.writers.enumerated() {
                 tasks.addTask { await writer.run(WriterID(number), for: stage.coordinator) }
@@ -66,7 +70,8 @@ struct Stage: Sendable {
     }
 
     private init(
-        writers: Int, _ answersChecks: Bool, _ change: (inout Machine.Configuration) -> Void
+        writers: Int, _ answersChecks: Bool, _ logger: Logger,
+        _ change: (inout Machine.Configuration) -> Void
     ) {
         var configuration = Machine.Configuration()
         configuration.writersMax = writers
@@ -77,7 +82,7 @@ struct Stage: Sendable {
         change(&configuration)
         coordinator = Coordinator(
             machine: configuration, time: clock, ids: IDGenerator(seed: 1),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: logger)
         self.writers = (0..<writers).map { ScriptedWriter($0, answersChecks: answersChecks) }
     }
 
@@ -156,6 +161,7 @@ extension ScriptedWriter.Call {
         case .isAlive: "isAlive"
         case .mayDiffer: "mayDiffer"
         case .loadCatalog: "loadCatalog"
+        case .lookUp: "lookUp"
         case .over: "over"
         }
     }

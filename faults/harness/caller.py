@@ -72,7 +72,9 @@ class Callers:
 
     # One request, until all of its records have final answers
 
-    async def settle(self, rng, records, request: Request, again: bool = False) -> list[str]:
+    async def settle(
+        self, rng, records, request: Request, again: bool = False, once: bool = False
+    ) -> list[str]:
         """Sends a request until every record of it has a final answer; returns their classes."""
         classes = [""] * len(records)
         attempt = 0
@@ -93,7 +95,7 @@ class Callers:
                 )
                 if kind in FINAL:
                     classes[position] = kind
-            if all(classes):
+            if all(classes) or once:
                 return classes
             if time.monotonic() > self.give_up_at:
                 for record, kind in zip(records, classes):

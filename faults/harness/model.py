@@ -58,7 +58,7 @@ class Record:
     """One record as its caller means it. `facts` is what the oracles judge it by."""
 
     id: str
-    kind: str  # append, dead, tick, upsert, life.insert, life.patch, life.delete
+    kind: str  # append, anonymous, dead, tick, upsert, life.insert, life.patch, life.delete
     table: str
     data: dict
     facts: dict = field(default_factory=dict)

@@ -9,7 +9,7 @@ from .history import Contents, History, Message
 
 # The tables whose rows carry the message that wrote them, and nothing that keeps it from being
 # written twice.
-PLAIN = {"append": "t_append", "dead": "t_dead", "tick": "t_tick"}
+PLAIN = {"append": "t_append", "anonymous": "t_append", "dead": "t_dead", "tick": "t_tick"}
 
 
 def lost(history: History, contents: Contents) -> list[str]:
@@ -181,6 +181,9 @@ def atomic(history: History, contents: Contents) -> list[str]:
     for table, rows in contents.rows.items():
         for row in rows:
             identity = model.replay_id(row.id)
+            message = history.messages.get(row.id)
+            if message is not None and message.kind == "anonymous":
+                continue
             present.add(identity)
             entry = contents.replay.get(identity)
             if entry is None:
@@ -203,6 +206,8 @@ def atomic(history: History, contents: Contents) -> list[str]:
             found.append(f"{message.id} is remembered from attempt {entry['attempt']}: {outcome}")
     for message in history.messages.values():
         identity = model.replay_id(message.id)
+        if message.kind == "anonymous":
+            continue
         if (message.is_acked or message.has("dead")) and identity not in contents.replay:
             found.append(f"{message.id} was acknowledged and is not remembered")
         if message.has("rejected") and not message.is_acked and identity in contents.replay:
@@ -212,6 +217,8 @@ def atomic(history: History, contents: Contents) -> list[str]:
 
 def _lost_its_place(message: Message) -> bool:
     """One of many in a request that was told to come again, or one whose caller did not wait."""
+    if message.kind == "anonymous":
+        return not message.is_acked
     is_many = message.id.rpartition("#")[1] or "pair" in message.facts
     is_late = is_many and message.has("no", "unknown", "refused")
     return is_late or message.has("gave_up", "rejected")
@@ -252,11 +259,11 @@ def upsert(history: History, contents: Contents) -> list[str]:
 
 
 def finished(history: History, contents: Contents) -> list[str]:
-    """Every message has a final answer in the end."""
+    """Every message has a final answer in the end; one without an ID is sent once, and has its luck."""
     return [
         f"{m.id} ({m.kind}) got no final answer; the last: {m.answers[-1] if m.answers else None}"
         for m in history.messages.values()
-        if not m.has("ok", "dead", "rejected")
+        if not m.has("ok", "dead", "rejected") and m.kind != "anonymous"
     ]
 
 

@@ -99,6 +99,7 @@ class Link:
                 if point.name == "commit":
                     point.transaction.commit_sent = time.monotonic()
                 if self.proxy.script is not None:
+                    point.commit_follows = b"weir_commit\0" in buffer
                     # What came before stands at the server while the script thinks.
                     self.server.sendall(out)
                     out.clear()

@@ -22,7 +22,6 @@ from .history import Contents, History
 from .pg import Pg
 from .proxy import CUT, Proxy
 from .wire import Point
-from .worker import MIX
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -153,8 +152,6 @@ class Round:
             "tables": [t for t in self.tables if t in model.TABLES],
             "seed": f"{self.result.seed}/{self.number}", "version_column": False,
         } | options
-        if "replay" not in self.product.features:
-            config["mix"] = {k: v for k, v in config.get("mix", MIX).items() if k != "again"}
         for _ in range(processes):
             number = len(self.callers)
             name = config.get("name", "")

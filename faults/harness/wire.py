@@ -67,6 +67,8 @@ class Point:
     sql: str = ""
     message: bytes = b""
     sqlstate: str = ""
+    # COMMIT is among what the gateway has sent already.
+    commit_follows: bool = False
 
 
 def ends_with_commit(text: str) -> bool:

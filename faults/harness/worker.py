@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # What a caller does next, in parts of a thousand: 70 % new, 20 % again, 5 % poison, 5 % bursts.
 MIX = {
-    "append": 250, "dead": 60, "tick": 110, "upsert": 150, "life": 40, "pair": 30, "bulk": 60,
+    "append": 200, "anonymous": 50, "dead": 60, "tick": 110, "upsert": 150, "life": 40, "pair": 30,
+    "bulk": 60,
     "poison": 40, "poison_dead": 10, "burst": 50, "twins": 100, "again": 100,
 }
 
@@ -41,7 +42,7 @@ class Worker:
     @staticmethod
     def _needs(kind: str) -> set[str]:
         tables = {
-            "append": ["t_append"], "dead": ["t_dead"], "tick": ["t_tick"], "upsert": ["t_upsert"],
+            "append": ["t_append"], "anonymous": ["t_append"], "dead": ["t_dead"], "tick": ["t_tick"], "upsert": ["t_upsert"],
             "life": ["t_life"], "pair": ["t_append", "t_tick"], "poison": ["t_append"],
             "bulk": ["t_append", "t_tick", "t_upsert"], "poison_dead": ["t_dead"],
             "burst": ["t_append"], "twins": ["t_append", "t_tick", "t_upsert"], "again": [],
@@ -78,10 +79,12 @@ class Worker:
     # Requests
 
     def _single(self, record: model.Record) -> Request:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": record.id}
+        headers = {"Content-Type": "application/json"}
+        if record.kind != "anonymous":
+            headers["Idempotency-Key"] = record.id
         path, method = f"/v1/tables/{record.table}/records", "POST"
         body = record.bytes()
-        if record.kind in ("append", "dead"):
+        if record.kind in ("append", "anonymous", "dead"):
             headers["Weir-Order-Key"] = record.facts["k"]
         elif record.kind in ("upsert", "life.patch", "life.delete"):
             path += "/" + record.facts["k"]
@@ -102,6 +105,13 @@ class Worker:
 
     async def _append(self):
         await self._one(self._append_record())
+
+    async def _anonymous(self):
+        """Without a message ID: sent once, and never again, whatever comes of it."""
+        key = f"{self.name}.t_append.a"
+        record = model.append(self._id(), key, self._next(key))
+        record.kind = "anonymous"
+        await self.callers.settle(self.rng, [record], self._single(record), once=True)
 
     async def _dead(self):
         await self._one(self._append_record(table="t_dead"))

@@ -76,7 +76,7 @@ def renamed_is_said(r: Round) -> None:
 
 
 @row("F-34", "columns are dropped, renamed and given other types", at_least={"altered": 6},
-     after=renamed_is_said, selected=1)
+     after=renamed_is_said)
 def columns_change(r: Round) -> None:
     r.begin(schema="ALTER TABLE t_upsert ADD note text DEFAULT 'n';")
     r.changes_tables = True

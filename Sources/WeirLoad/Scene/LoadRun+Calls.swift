@@ -63,7 +63,7 @@ extension LoadRun {
             let process = GatewayProcess(
                 executable: options.executable,
                 arguments: ["--db", options.database, "--tables", table]
-                    + options.gatewayArguments, folder: folder)
+                    + calls.stage.gatewayArguments, folder: folder)
             return try await process.run(exposing: table) { address, id in
                 try await send(calls, process: id) { job in
                     try await GatewayDriver(address, connectionsMax: most).run(job)

@@ -10,7 +10,7 @@ extension LoadRun {
     ) async throws -> (ModeResult, table: String, remarks: [String]) {
         let stage: Stage
         do {
-            stage = try await prepare(desk)
+            stage = try await prepare(desk, mode)
         } catch {
             throw Self.failure(error)
         }

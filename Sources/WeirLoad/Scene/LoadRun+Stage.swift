@@ -9,9 +9,35 @@ extension LoadRun {
         var templates: Templates
         var scratch: ScratchTable?
         var remarks: [String] = []
+        /// Of a gateway that is started.
+        var gatewayArguments: [String] = []
     }
 
-    func prepare(_ desk: Desk) async throws -> Stage {
+    func prepare(_ desk: Desk, _ mode: Mode) async throws -> Stage {
+        var stage = try await makeStage(desk)
+        guard mode == .gateway && options.gateway == nil else { return stage }
+        stage.gatewayArguments = options.gatewayArguments
+        let words = ["--replay-window", "--migrate", "--config"]
+        guard !options.gatewayArguments.contains(where: words.contains) else { return stage }
+        if options.ownsDatabase {
+            stage.gatewayArguments.append("--migrate")
+        } else if await !hasReplayTables(desk) {
+            // Making them would leave something behind.
+            stage.gatewayArguments += ["--replay-window", "off"]
+            stage.remarks.append(
+                "the database has none of the gateway's own tables (weir migrate): message IDs are "
+                    + "remembered while in flight only")
+        }
+        return stage
+    }
+
+    private func hasReplayTables(_ desk: Desk) async -> Bool {
+        let rows = try? await desk.query(
+            "SELECT pg_catalog.to_regclass('weir.generation') IS NOT NULL")
+        return rows?.first?.first == "t"
+    }
+
+    private func makeStage(_ desk: Desk) async throws -> Stage {
         let plan = options.plan
         let isEdit = plan.operation != .insert
         let number = Int32(

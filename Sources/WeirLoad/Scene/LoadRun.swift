@@ -21,6 +21,8 @@ package struct LoadRun: Sendable {
         /// This program, to start a gateway with.
         package var executable = ""
         package var gatewayArguments: [String] = []
+        /// Made for the run: the gateway may keep tables of its own in it.
+        package var ownsDatabase = false
         package var connectionsMax = 4_096
         package var threads = 1
         package var poolSize = 20
