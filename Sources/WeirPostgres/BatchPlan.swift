@@ -72,10 +72,11 @@ struct BatchPlan {
         Step(shape: WriteStatement.Shape(record), table: record.table, positions: positions)
     }
 
-    /// For each record, how many statements of its key come before it. Keys are told apart by their
+    /// For each record, how many statements of its keys come before it. Keys are told apart by their
     /// hash: two that share one cost a wave, not an error.
     private static func waves(_ batch: WriteBatch) -> [Int32] {
-        var next = WaveTable(capacity: batch.records.count)
+        let hasOrderKeys = batch.records.contains { $0.orderKeyHash != nil }
+        var next = WaveTable(capacity: batch.records.count * (hasOrderKeys ? 2 : 1))
         var waves = Array(repeating: Int32(0), count: batch.records.count)
         var group = 0
         for (position, record) in batch.records.enumerated() {
@@ -93,8 +94,14 @@ struct BatchPlan {
                     && before.options.operation == record.options.operation
                 wave = waves[position - 1] + (isSameStep ? 0 : 1)
             }
-            if let hash = record.orderHash {
+            let hashes = (record.orderHash, record.orderKeyHash)
+            if let hash = hashes.0 ?? hashes.1 {
                 wave = next.take(hash, atLeast: wave)
+            }
+            if let row = hashes.0, let key = hashes.1 {
+                wave = next.take(key, atLeast: wave)
+                // The row's own next wave comes behind this one.
+                next.skip(row, through: wave)
             }
             waves[position] = wave
         }
@@ -141,11 +148,22 @@ private struct WaveTable {
 
     /// The key's next wave, `lowest` or later, which is then taken.
     mutating func take(_ hash: UInt64, atLeast lowest: Int32) -> Int32 {
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while waves[place] != 0 && hashes[place] != hash { place = (place + 1) & mask }
+        let place = place(of: hash)
         let wave = max(lowest, waves[place])
         hashes[place] = hash
         waves[place] = wave + 1
         return wave
+    }
+
+    /// Takes all of a key's waves up to this one.
+    mutating func skip(_ hash: UInt64, through wave: Int32) {
+        let place = place(of: hash)
+        waves[place] = max(waves[place], wave + 1)
+    }
+
+    private func place(of hash: UInt64) -> Int {
+        var place = Int(truncatingIfNeeded: hash) & mask
+        while waves[place] != 0 && hashes[place] != hash { place = (place + 1) & mask }
+        return place
     }
 }

@@ -165,7 +165,13 @@ extension BatchTransaction {
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK: return
         default:
             let error = result.error
-            if trouble == nil { trouble = Trouble(error: error) }
+            if trouble == nil {
+                trouble = Trouble(error: error)
+                trouble?.suspect = plan.steps.first.flatMap {
+                    Suspicion(records: batch.records, positions: $0.positions)
+                        .position(error, result.hints, isCopy: true)
+                }
+            }
             if error.isFatal || session.isBad { throw .lost(error.message) }
         }
     }

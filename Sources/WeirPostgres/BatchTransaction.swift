@@ -38,6 +38,8 @@ struct BatchTransaction {
         var step: Int?
         /// Or which statement for the replay tables met it.
         var statement: ReplayLedger.Statement?
+        /// The position of the record that it seems to speak of.
+        var suspect: Int?
     }
 
     var steps: [Step] = []
@@ -208,12 +210,21 @@ struct BatchTransaction {
                     trouble = Trouble(
                         error: error, step: stepIndex(expectation),
                         statement: ledgerStatement(expectation))
+                    trouble?.suspect = suspect(stepIndex(expectation), error, result.hints)
                 }
                 if error.isFatal || session.isBad { throw .lost(error.message) }
             }
             _ = try session.nextResult(by: deadline)
         }
         expected = []
+    }
+
+    /// A deferred constraint is not met in a step: then any record may be meant.
+    private func suspect(
+        _ step: Int?, _ error: ServerError, _ hints: (detail: String?, context: String?)
+    ) -> Int? {
+        let positions = step.map { steps[$0].plan.positions } ?? Array(batch.records.indices)
+        return Suspicion(records: batch.records, positions: positions).position(error, hints)
     }
 
     private func stepIndex(_ expectation: Expectation) -> Int? {
@@ -330,6 +341,7 @@ struct BatchTransaction {
         }
         var report = BatchReport(outcome)
         report.error = DatabaseError(trouble.error)
+        if outcome == .recordError(culprit: nil) { report.suspect = trouble.suspect }
         report.isConnected =
             ErrorClass(trouble.error) != .stop && outcome != .transient(.connectionLost)
         return report

@@ -49,12 +49,19 @@ internal import CLibpq
         return value
     }
 
+    private func field(_ code: Int32) -> String? {
+        guard let text = unsafe PQresultErrorField(handle, code) else { return nil }
+        return unsafe String(cString: text)
+    }
+
+    /// What quotes the row that an error speaks of: to guess which record that was, and for nothing
+    /// and nobody else.
+    var hints: (detail: String?, context: String?) {
+        (field(weir_diag_detail()), field(weir_diag_context()))
+    }
+
     var error: ServerError {
-        func field(_ code: Int32) -> String? {
-            guard let text = unsafe PQresultErrorField(handle, code) else { return nil }
-            return unsafe String(cString: text)
-        }
-        return ServerError(
+        ServerError(
             sqlstate: field(weir_diag_sqlstate()) ?? "",
             severity: field(weir_diag_severity()) ?? "",
             message: field(weir_diag_message()) ?? "", constraint: field(weir_diag_constraint()),
@@ -62,7 +69,7 @@ internal import CLibpq
     }
 }
 
-/// An ErrorResponse of the server. DETAIL and CONTEXT, which quote rows, are not even read.
+/// An ErrorResponse of the server, without DETAIL and CONTEXT, which quote rows.
 struct ServerError: Error, Equatable {
     var sqlstate: String
     /// ERROR ends the statement, FATAL the session, PANIC the server.

@@ -2,9 +2,8 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// What an error of the server means for the batch that met it. This table is the whole policy; the
-/// same one stands in docs/ERRORS.md.
-enum ErrorClass: Equatable {
+/// What an error of the server means for the batch that met it.
+package enum ErrorClass: Equatable, Sendable {
     /// One record is at fault.
     case record(ProblemCode)
     /// The same batch may succeed later.
@@ -15,58 +14,84 @@ enum ErrorClass: Equatable {
     case stop
 
     init(_ error: ServerError) {
-        let state = error.sqlstate
-        if let exact = Self.exact[state] {
-            self = exact
-        } else if state == "23514" {
-            // With a table's name alone it is "no partition of relation found for row": the
-            // table's. With neither, a trigger raised it.
-            let isPartition = error.constraint == nil && error.table != nil
-            self = isPartition ? .table : .record(.checkViolation)
-        } else if state == "0A000" {
-            let isPlanChange = error.message.contains("cached plan must not change result type")
-            self = isPlanChange ? .transient(.other) : .table
-        } else {
-            self = Self.byPrefix[String(state.prefix(2))] ?? .stop
+        self = SQLStateRule.all.first { $0.applies(to: error) }?.meaning ?? .stop
+    }
+}
+
+/// One row of the policy. The first one that applies counts.
+package struct SQLStateRule: Sendable {
+    /// What has to be true of the error besides its SQLSTATE.
+    package enum Condition: String, Sendable {
+        case none = ""
+        /// Only PostgreSQL itself names a table and no constraint: no partition takes the row. Where
+        /// it names neither, a trigger raised it.
+        case namesTableOnly = "names a table and no constraint"
+        case planChanged = "cached plan must not change result type"
+    }
+
+    /// A whole SQLSTATE, or the two characters of its class.
+    package let state: String
+    package let condition: Condition
+    package let meaning: ErrorClass
+
+    private init(_ state: String, _ meaning: ErrorClass, if condition: Condition = .none) {
+        self.state = state
+        self.condition = condition
+        self.meaning = meaning
+    }
+
+    func applies(to error: ServerError) -> Bool {
+        guard error.sqlstate.hasPrefix(state) else { return false }
+        return switch condition {
+        case .none: true
+        case .namesTableOnly: error.constraint == nil && error.table != nil
+        case .planChanged: error.message.contains(condition.rawValue)
         }
     }
 
-    private static let exact: [String: ErrorClass] = [
-        "23502": .record(.notNullViolation),
-        "23503": .record(.foreignKeyViolation),
-        "23505": .record(.uniqueViolation),
-        "23P01": .record(.exclusionViolation),
-        "44000": .record(.checkViolation),
-        "21000": .record(.invalidValue),
-        // Permission and name errors are class 42 too; these few speak of a value.
-        "42846": .table,
-        "40001": .transient(.serialization),
-        "40P01": .transient(.deadlock),
-        "55P03": .transient(.lockTimeout),
-        "55006": .transient(.lockTimeout),
-        "57014": .transient(.statementTimeout),
+    /// The whole policy. docs/ERRORS.md has the same table, and a test compares the two.
+    package static let all: [SQLStateRule] = [
+        .init("08", .transient(.connectionLost)),
+        .init("0A000", .transient(.other), if: .planChanged),
+        .init("0A", .table),
+        .init("0L", .table),
+        .init("21000", .record(.invalidValue)),
+        .init("22", .record(.invalidValue)),
+        .init("23502", .record(.notNullViolation)),
+        .init("23001", .record(.foreignKeyViolation)),
+        .init("23503", .record(.foreignKeyViolation)),
+        .init("23505", .record(.uniqueViolation)),
+        .init("23514", .table, if: .namesTableOnly),
+        .init("23514", .record(.checkViolation)),
+        .init("23P01", .record(.exclusionViolation)),
+        .init("23", .record(.checkViolation)),
+        .init("25006", .transient(.connectionLost)),
+        .init("25P03", .transient(.connectionLost)),
         // Somebody made the session forget its statements, BEGIN and COMMIT among them: another
         // connection prepares them all.
-        "26000": .transient(.connectionLost),
-        "25006": .transient(.connectionLost),
-        "25P03": .transient(.connectionLost),
-    ]
-
-    private static let byPrefix: [String: ErrorClass] = [
-        "08": .transient(.connectionLost),
-        "0L": .table,
-        "22": .record(.invalidValue),
-        "28": .table,
-        "3D": .table,
-        "3F": .table,
-        "40": .transient(.serialization),
-        "42": .table,
-        "53": .transient(.resources),
-        "54": .record(.invalidValue),
+        .init("26000", .transient(.connectionLost)),
+        .init("27", .record(.triggerException)),
+        .init("28", .table),
+        .init("2F", .record(.triggerException)),
+        .init("38", .record(.triggerException)),
+        .init("3D", .table),
+        .init("3F", .table),
+        .init("40P01", .transient(.deadlock)),
+        .init("40", .transient(.serialization)),
+        .init("42", .table),
+        .init("44", .record(.checkViolation)),
+        .init("53", .transient(.resources)),
+        .init("54", .record(.invalidValue)),
+        .init("55006", .transient(.lockTimeout)),
+        .init("55P03", .transient(.lockTimeout)),
         // "Not in prerequisite state": a view that cannot be written, a key that is deferrable.
-        "55": .table,
-        "57": .transient(.connectionLost),
-        "P0": .record(.triggerException),
+        .init("55", .table),
+        .init("57014", .transient(.statementTimeout)),
+        .init("57", .transient(.connectionLost)),
+        .init("P0", .record(.triggerException)),
+        // 25P02 comes after another error of the same transaction, and that one counts. Where it is
+        // the first, the session is out of step; so it is with all that is not named here.
+        .init("", .stop),
     ]
 }
 

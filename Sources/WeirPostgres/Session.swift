@@ -183,10 +183,10 @@ import WeirCore
     /// The same for values of any kind.
     func sendExecute(_ name: String, _ parameters: ParameterList) throws(Failure) {
         let start = unsafe parameters.bytes.start
-        let pointers = unsafe parameters.places.map {
-            unsafe UnsafePointer<CChar>?(start + $0.lowerBound)
+        let pointers = unsafe parameters.places.map { place in
+            unsafe place.map { unsafe start + $0.lowerBound }
         }
-        let lengths = parameters.places.map { Int32($0.count) }
+        let lengths = parameters.places.map { Int32($0?.count ?? 0) }
         let formats = Array(repeating: Int32(1), count: lengths.count)
         let sent = withExtendedLifetime(parameters) {
             unsafe PQsendQueryPrepared(

@@ -28,6 +28,27 @@ struct StepResult {
                 let position = step.positions[result.integer(row, 0) - 1]
                 results[position] = RowResult(met, row: representation(result, row))
             }
+        case .newer:
+            readVersioned(.inserted, .updated, missed: .ignored, result, into: &results)
+        case .newerOrOlder:
+            readVersioned(.updated, .ignored, missed: .notFound, result, into: &results)
+        }
+    }
+
+    /// - Parameters:
+    ///   - met: what those did whose row says yes.
+    ///   - other: what those did whose row says no.
+    ///   - missed: what those did that have no row.
+    private func readVersioned(
+        _ met: RowEffect, _ other: RowEffect, missed: RowEffect, _ result: borrowing QueryResult,
+        into results: inout [RowResult]
+    ) {
+        for position in step.positions { results[position] = RowResult(missed) }
+        for row in 0..<result.rowCount {
+            let position = step.positions[result.integer(row, 0) - 1]
+            let effect = result.text(row, 1) == "t" ? met : other
+            results[position] = RowResult(
+                effect, row: effect == .ignored ? nil : representation(result, row))
         }
     }
 

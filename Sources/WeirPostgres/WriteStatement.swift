@@ -12,6 +12,8 @@ struct WriteStatement {
         var kind: Kind
         var columns: ColumnSet
         var returnsRow: Bool
+        /// The column that tells newer rows from older ones, where only newer ones are written.
+        var versionColumn: Int?
 
         init(_ record: Record) {
             table = record.table.number
@@ -19,6 +21,11 @@ struct WriteStatement {
             columns = record.columns
             returnsRow = record.options.returnsRow
             kind = Kind(record)
+            if let column = record.options.versionColumn, record.options.mayMeetRow,
+                record.columns.contains(column), !record.table.primaryKey.contains(column)
+            {
+                versionColumn = column
+            }
         }
     }
 
@@ -50,6 +57,10 @@ struct WriteStatement {
         case wasInserted
         /// One for each record that met a row: its `ord`.
         case ordinals
+        /// One for each record that was newer than its row: its `ord`, and whether it was inserted.
+        case newer
+        /// One for each record that met a row: its `ord`, and whether it was newer.
+        case newerOrOlder
     }
 
     let sql: String
@@ -79,6 +90,10 @@ struct WriteStatement {
         let row = shape.returnsRow ? "row_to_json(t.*)" : nil
         let one = StatementText(
             table: table, present: present, parameters: parameters, isSingle: true)
+        let lacksColumns =
+            shape.kind == .upsert && table.firstMissing(in: shape.columns) != nil
+        let lacking =
+            lacksColumns ? table.requiredColumns.filter { !shape.columns.contains($0) } : []
         let hasSingle = !present.isEmpty && !table.mayDropRows
         switch shape.kind {
         case .insert:
@@ -105,14 +120,24 @@ struct WriteStatement {
                 : text.insert + " ON CONFLICT DO NOTHING"
                     + text.returning(keys + [row].compactMap { $0 })
             isSingleRow = !isFound || present.isEmpty
-        case .upsert where table.firstMissing(in: shape.columns) != nil:
+        case .upsert where shape.versionColumn != nil, .patch where shape.versionColumn != nil:
+            let version = shape.versionColumn ?? 0
+            let isUpsert = shape.kind == .upsert && !lacksColumns
+            returns = isUpsert ? .newer : .newerOrOlder
+            leadingColumnCount = 2
+            singleSQL = nil
+            isSingleRow = table.isKeySpeltFreely
+            sql =
+                isUpsert
+                ? text.upsert(newerBy: version, isSingleRow: isSingleRow, row: row)
+                : text.patch(newerBy: version, row: row, lacking: lacking)
+        case .upsert where lacksColumns:
             // A row could not be inserted without these columns, and PostgreSQL would say so before
             // it looked for the row: so one that is there is updated, and nothing else can be done.
             returns = .ordinals
             leadingColumnCount = 1
             singleSQL = nil
-            sql = text.patch(
-                row: row, lacking: table.requiredColumns.filter { !shape.columns.contains($0) })
+            sql = text.patch(row: row, lacking: lacking)
             isSingleRow = table.isKeySpeltFreely
         case .upsert:
             returns = .wasInserted
@@ -147,7 +172,7 @@ extension TableSchema {
 }
 
 /// The parts that the statements of one shape are put together from.
-private struct StatementText {
+struct StatementText {
     let table: TableSchema
     let present: [Int]
     let parameters: [Int]
@@ -158,13 +183,13 @@ private struct StatementText {
 
     /// A parameter's element, cast where it travels as text. The cast has no length: the assignment
     /// to the column applies that, and refuses what is too long instead of cutting it.
-    private func value(_ column: Int) -> String {
+    func value(_ column: Int) -> String {
         let place = isSingle ? parameters.firstIndex(of: column) : nil
         let element = place.map { "$\($0 + 1)" } ?? "u.c\(column)"
         return table.columns[column].type.castName.map { "\(element)::\($0)" } ?? element
     }
 
-    private func source(ordinality: Bool) -> String {
+    func source(ordinality: Bool) -> String {
         let arrays = parameters.enumerated().map { index, column in
             "$\(index + 1)::\(table.columns[column].type.wireArrayName)"
         }
@@ -225,7 +250,12 @@ private struct StatementText {
             "NOT EXISTS (SELECT FROM \(table.sqlName) o WHERE \(same.joined(separator: " AND ")))"
     }
 
-    private var definition: DefinitionGuard { DefinitionGuard(table: table) }
+    var definition: DefinitionGuard { DefinitionGuard(table: table) }
+
+    /// - Parameter lacking: columns without which no row can be inserted instead.
+    func sameKey(lacking: [Int]) -> String {
+        lacking.isEmpty ? sameKey : "\(sameKey) AND \(definition.needs(of: lacking))"
+    }
 
     private var sameKey: String {
         table.primaryKey.map { "t.\(name($0)) = \(value($0))" }.joined(separator: " AND ")
@@ -234,7 +264,7 @@ private struct StatementText {
 
     /// - Parameter lacking: columns without which no row can be inserted instead.
     func patch(row: String?, lacking: [Int] = []) -> String {
-        let sameKey = lacking.isEmpty ? sameKey : "\(sameKey) AND \(definition.needs(of: lacking))"
+        let sameKey = sameKey(lacking: lacking)
         let changed = present.filter { !table.primaryKey.contains($0) }
         let columns = ["u.ord"] + [row].compactMap { $0 }
         guard !changed.isEmpty else {

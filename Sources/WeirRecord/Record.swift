@@ -135,6 +135,24 @@ package final class Record: Sendable {
         return table.firstMissing(in: columns).map { table.columns[$0] }
     }
 
+    /// Appends the value of one column, as PostgreSQL prints it. Returns whether there is one: the
+    /// record may not name the column, or name it with NULL.
+    package func appendText(of column: Int, to text: inout [UInt8]) -> Bool {
+        guard columns.contains(column) else { return false }
+        var hasValue = false
+        var result = text
+        forEachField { named, elements, range in
+            guard named == column, elementLength(elements.span, at: range.lowerBound) >= 0 else {
+                return
+            }
+            hasValue = true
+            table.columns[column].type.appendText(
+                elements, (range.lowerBound + 4)..<range.upperBound, to: &result)
+        }
+        text = result
+        return hasValue
+    }
+
     /// Appends the key as a JSON object. The record must have one.
     package func appendKeyJSON(to json: inout [UInt8]) {
         precondition(hasKey, "the database makes this record's key")

@@ -49,6 +49,7 @@ extension BatchTransaction {
         return steps.contains { step in
             switch step.plan.shape.kind {
             case .insert: hasMessages && step.statement.returns != .nothing
+            case .upsert where step.plan.shape.versionColumn != nil: true
             case .upsert:
                 hasMessages || batch.records[step.plan.positions[0]].lackedColumn != nil
             case .insertIgnoring, .patch, .delete: true

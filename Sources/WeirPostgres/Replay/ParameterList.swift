@@ -4,8 +4,8 @@ import WeirRecord
 /// The parameters of one of the gateway's own statements, in binary form and one buffer.
 final class ParameterList {
     private let buffer = WireBuffer()
-    /// Where each value stands.
-    private(set) var places: [Range<Int>] = []
+    /// Where each value stands; `nil` is NULL.
+    private(set) var places: [Range<Int>?] = []
 
     var bytes: WireBuffer { buffer }
 
@@ -25,6 +25,24 @@ final class ParameterList {
         buffer.append(id.high)
         buffer.append(id.low)
         places.append(start..<buffer.count)
+    }
+
+    func append(_ id: MessageKey.Identity) {
+        let start = buffer.count
+        buffer.append(id.high)
+        buffer.append(id.low)
+        places.append(start..<buffer.count)
+    }
+
+    func append(_ bytes: [UInt8]?) {
+        guard let bytes else { return places.append(nil) }
+        let start = buffer.count
+        buffer.append(bytes, 0..<bytes.count)
+        places.append(start..<buffer.count)
+    }
+
+    func append(_ text: String?) {
+        append(text.map { Array($0.utf8) })
     }
 
     /// Appends an array (`array_recv`; see `ArrayParameter`) with an element for each of `values`.
