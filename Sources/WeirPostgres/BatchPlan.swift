@@ -72,8 +72,8 @@ struct BatchPlan {
         Step(shape: WriteStatement.Shape(record), table: record.table, positions: positions)
     }
 
-    /// For each record, how many statements of its keys come before it. Keys are told apart by their
-    /// hash: two that share one cost a wave, not an error.
+    /// For each record, how many statements of its keys come before it. Keys are told apart by
+    /// their hash: two that share one cost a wave, not an error.
     private static func waves(_ batch: WriteBatch) -> [Int32] {
         let hasOrderKeys = batch.records.contains { $0.orderKeyHash != nil }
         var next = WaveTable(capacity: batch.records.count * (hasOrderKeys ? 2 : 1))

@@ -166,11 +166,11 @@ extension BatchTransaction {
         default:
             let error = result.error
             if trouble == nil {
-                trouble = Trouble(error: error)
-                trouble?.suspect = plan.steps.first.flatMap {
-                    Suspicion(records: batch.records, positions: $0.positions)
-                        .position(error, result.hints, isCopy: true)
-                }
+                let suspicion = Suspicion(
+                    records: batch.records, positions: plan.steps.first?.positions ?? [])
+                trouble = Trouble(
+                    error: error,
+                    suspect: suspicion.position(error, result.hints, isCopy: true))
             }
             if error.isFatal || session.isBad { throw .lost(error.message) }
         }

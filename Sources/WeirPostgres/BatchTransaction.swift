@@ -207,10 +207,10 @@ struct BatchTransaction {
             default:
                 let error = result.error
                 if trouble == nil {
+                    let step = stepIndex(expectation)
                     trouble = Trouble(
-                        error: error, step: stepIndex(expectation),
-                        statement: ledgerStatement(expectation))
-                    trouble?.suspect = suspect(stepIndex(expectation), error, result.hints)
+                        error: error, step: step, statement: ledgerStatement(expectation),
+                        suspect: suspect(step, error, result.hints))
                 }
                 if error.isFatal || session.isBad { throw .lost(error.message) }
             }

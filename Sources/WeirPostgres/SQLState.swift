@@ -1,6 +1,6 @@
 import Weir
-import WeirCore
-import WeirRecord
+package import WeirCore
+package import WeirRecord
 
 /// What an error of the server means for the batch that met it.
 package enum ErrorClass: Equatable, Sendable {
@@ -23,8 +23,8 @@ package struct SQLStateRule: Sendable {
     /// What has to be true of the error besides its SQLSTATE.
     package enum Condition: String, Sendable {
         case none = ""
-        /// Only PostgreSQL itself names a table and no constraint: no partition takes the row. Where
-        /// it names neither, a trigger raised it.
+        /// Only PostgreSQL itself names a table and no constraint: no partition takes the row.
+        /// Where it names neither, a trigger raised it.
         case namesTableOnly = "names a table and no constraint"
         case planChanged = "cached plan must not change result type"
     }

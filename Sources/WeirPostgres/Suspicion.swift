@@ -29,7 +29,10 @@ struct Suspicion {
     /// `COPY items, line 3` or `…, line 3, column n: …`, in any language: the first number behind
     /// the comma behind the table.
     private static func line(_ context: String) -> Int? {
-        guard let last = context.split(whereSeparator: \.isNewline).last(where: { $0.hasPrefix("COPY ") })
+        guard
+            let last = context.split(whereSeparator: \.isNewline).last(where: {
+                $0.hasPrefix("COPY ")
+            })
         else { return nil }
         let digits = last.drop { $0 != "," }.drop { !$0.isNumber }.prefix { $0.isNumber }
         return Int(digits).flatMap { $0 > 0 ? $0 : nil }

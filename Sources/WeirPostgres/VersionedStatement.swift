@@ -3,8 +3,8 @@ import WeirRecord
 // Writes that apply only where they are newer than the row: late ones change nothing, and are told
 // so. A row without a version is older than any.
 extension StatementText {
-    /// - Parameter isSingleRow: one key may be spelt in several ways, so that what is stored does not
-    ///   say which record it came from; there is only one then.
+    /// - Parameter isSingleRow: one key may be spelt in several ways, so that what is stored does
+    ///   not say which record it came from; there is only one then.
     func upsert(newerBy version: Int, isSingleRow: Bool, row: String?) -> String {
         let key = table.primaryKey.map(name).joined(separator: ", ")
         let columns = present.map(name).joined(separator: ", ")
@@ -18,8 +18,8 @@ extension StatementText {
         let json = row == nil ? "" : ", w.j"
         return "WITH u AS MATERIALIZED (SELECT * FROM \(source(ordinality: true))), w AS "
             + "(INSERT INTO \(table.sqlName) AS t (\(columns)) SELECT \(values) FROM u "
-            + "WHERE \(definition.types(of: present)) ON CONFLICT (\(key)) DO UPDATE SET \(changes) "
-            + "WHERE \(isNewer(version, "EXCLUDED.\(name(version))"))"
+            + "WHERE \(definition.types(of: present)) ON CONFLICT (\(key)) DO UPDATE "
+            + "SET \(changes) WHERE \(isNewer(version, "EXCLUDED.\(name(version))"))"
             + returning(written) + ") "
             + (isSingleRow
                 ? "SELECT 1, w.fresh\(json) FROM w"

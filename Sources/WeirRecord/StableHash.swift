@@ -3,15 +3,15 @@
 ///
 /// It tells values apart that were not chosen to collide. Where somebody could gain from a
 /// collision, as with message IDs, a cryptographic hash stands instead.
-struct StableHash {
+package struct StableHash {
     private var state: UInt64
 
-    init(seed: UInt64 = 0) {
+    package init(seed: UInt64 = 0) {
         state = 0xCBF2_9CE4_8422_2325 ^ seed
     }
 
     @inline(__always)
-    mutating func add(_ byte: UInt8) {
+    package mutating func add(_ byte: UInt8) {
         state = (state ^ UInt64(byte)) &* 0x0000_0100_0000_01B3
     }
 
@@ -19,7 +19,7 @@ struct StableHash {
         for index in range { add(input[index]) }
     }
 
-    mutating func add(_ text: some StringProtocol) {
+    package mutating func add(_ text: some StringProtocol) {
         for byte in text.utf8 { add(byte) }
     }
 
@@ -30,7 +30,7 @@ struct StableHash {
         }
     }
 
-    var value: UInt64 {
+    package var value: UInt64 {
         var hash = state ^ state >> 32
         hash = hash &* 0xD6E8_FEB8_6659_FD93
         return hash ^ (hash >> 32)

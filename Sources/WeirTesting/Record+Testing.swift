@@ -9,11 +9,19 @@ extension Record {
         _ json: String, for table: TableSchema, _ options: WriteOptions = WriteOptions(.insert),
         key: String? = nil, messageID: String? = nil
     ) throws(Defect) -> Record {
+        try decoded(json, for: table, options, key: key, envelope: Envelope(messageID: messageID))
+    }
+
+    /// The same with what a request says beside the record.
+    package static func decoded(
+        _ json: String, for table: TableSchema, _ options: WriteOptions, key: String?,
+        envelope: Envelope
+    ) throws(Defect) -> Record {
         var decoder = RecordDecoder(
             table: table, options: options, expectedByteCount: json.utf8.count)
         if let key { try decoder.take(key, isKey: true) }
         try decoder.take(json, isKey: false)
-        return try decoder.finish(messageID: messageID)
+        return try decoder.finish(envelope)
     }
 }
 

@@ -25,6 +25,8 @@ struct Scene: Sendable {
         var tables: [String]?
         /// With the replay tables, which all scenes of a server share.
         var remembers = false
+        /// The operator's, for every table.
+        var policy = TablePolicy()
         /// How long the writer waits; by default twice what the server allows.
         var patience: Duration?
     }
@@ -90,6 +92,8 @@ struct Scene: Sendable {
             configuration.statementTimeout = patience / 2
             configuration.inquiryTimeout = .milliseconds(50)
         }
+        configuration.policies.policies = Dictionary(
+            uniqueKeysWithValues: configuration.tables.map { ($0, options.policy) })
         if options.remembers { configuration.replay = .on(window: .seconds(7 * 86_400)) }
         return configuration
     }
@@ -182,6 +186,9 @@ struct Row: Sendable {
     var key: String?
     var data: String
     var message: String?
+    var orderKey: String?
+    var origin: RecordOrigin?
+    var source: RecordSource?
 
     static func insert(_ table: String, _ data: String) -> Row {
         Row(options: WriteOptions(.insert), table: table, data: data)
@@ -211,6 +218,13 @@ struct Row: Sendable {
         return row
     }
 
+    /// To be ordered by this besides its row.
+    func ordered(by key: String) -> Row {
+        var row = self
+        row.orderKey = key
+        return row
+    }
+
     private func changed(_ change: (inout WriteOptions) -> Void) -> Row {
         var row = self
         change(&row.options)
@@ -218,7 +232,13 @@ struct Row: Sendable {
     }
 
     func record(for table: TableSchema) throws -> Record {
-        try Record.decoded(data, for: table, options, key: key, messageID: message)
+        var options = options
+        if options.mayMeetRow { options.versionColumn = table.versionColumn }
+        return try Record.decoded(
+            data, for: table, options, key: key,
+            envelope: Envelope(
+                messageID: message, orderKey: try orderKey.map(OrderKey.init), origin: origin,
+                source: source))
     }
 }
 

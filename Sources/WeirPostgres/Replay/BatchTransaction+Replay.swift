@@ -12,10 +12,7 @@ extension BatchTransaction {
     mutating func sendClaims() throws(Session.Failure) {
         guard let ledger, !isDryRun else { return }
         let parameters = ledger.parameters
-        parameters.removeAll()
-        parameters.append(batch.id)
-        parameters.append(Int32(clamping: batch.attempt))
-        parameters.append(Int32(clamping: batch.records.count))
+        parameters.appendMarker(batch)
         try send(.marker, ledger)
         let positions = batch.messagePositions
         guard !positions.isEmpty else { return }
@@ -155,6 +152,13 @@ extension WriteBatch {
 }
 
 extension ParameterList {
+    func appendMarker(_ batch: WriteBatch) {
+        removeAll()
+        append(batch.id)
+        append(Int32(clamping: batch.attempt))
+        append(Int32(clamping: batch.records.count))
+    }
+
     func appendIdentities(_ batch: WriteBatch, _ positions: [Int]) {
         appendArray(TypeOID.uuid, positions) { buffer, position in
             if let message = batch.messages[position] { buffer.appendElement(message.identity) }

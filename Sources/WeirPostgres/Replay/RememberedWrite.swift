@@ -44,12 +44,11 @@ struct RememberedWrite {
                 break
             }
             let isWhole = remaining.count == batch.records.count
-            var transaction = BatchTransaction(
-                isWhole ? batch : batch.keeping(remaining), session: session, ledger: ledger,
-                deadline: deadline)
-            last = decision.merged(transaction.run(&cache, &parameters))
-            statementCount += transaction.completedSteps
-            switch transaction.refusal {
+            let (report, refusal) = transact(
+                isWhole ? batch : batch.keeping(remaining), &cache, &parameters)
+            last = decision.merged(report)
+            statementCount += report.statementCount
+            switch refusal {
             case .messageMet:
                 decision = try look()
                 statementCount += 1
@@ -61,6 +60,19 @@ struct RememberedWrite {
         }
         last.statementCount = statementCount
         return last
+    }
+
+    private func transact(
+        _ batch: WriteBatch, _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
+    ) -> (BatchReport, ReplayLedger.Refusal?) {
+        if batch.work == .deadLetter, let reason = batch.refusal {
+            var transaction = DeadLetterTransaction(
+                batch: batch, reason: reason, session: session, ledger: ledger, deadline: deadline)
+            return (transaction.run(), transaction.refusal)
+        }
+        var transaction = BatchTransaction(
+            batch, session: session, ledger: ledger, deadline: deadline)
+        return (transaction.run(&cache, &parameters), transaction.refusal)
     }
 
     /// What is stored of the batch's messages, and what follows.

@@ -35,6 +35,9 @@ final class ReplayLedger {
         case results
         /// Takes entries of this very transaction back.
         case withdraw
+        /// A dead letter without a message ID, and one with its message's entry.
+        case letter
+        case remembered
         /// Keeps plans that were made for small tables from reading large ones from end to end.
         case byIndex
     }
@@ -44,7 +47,7 @@ final class ReplayLedger {
 
     private(set) var generation: Generation
     /// Of this gateway, for the history of messages.
-    private let origin: WriterOrigin
+    let origin: WriterOrigin
     private var prepared: Set<String> = []
     private var caution = 0
     let parameters = ParameterList()
@@ -109,7 +112,7 @@ final class ReplayLedger {
 
     func name(_ statement: Statement) -> String {
         switch statement {
-        case .look, .byIndex: "weir_\(statement.rawValue)"
+        case .look, .letter, .byIndex: "weir_\(statement.rawValue)"
         case .gate where generation.isOtherEmpty: "weir_gate_\(generation.current.rawValue)_alone"
         default: "weir_\(statement.rawValue)_\(generation.current.rawValue)"
         }
@@ -157,6 +160,19 @@ final class ReplayLedger {
             FROM unnest($1::uuid[], $2::int2[], $3::text[]) AS u(id, outcome, key)
             WHERE r.id = u.id
             """
+        case .letter: Self.letter + " RETURNING id"
+        case .remembered:
+            """
+            WITH letter AS (\(Self.letter) RETURNING id)
+            INSERT INTO \(half.messages)
+                (id, attempt_id, fingerprint, dead_letter, outcome, request, trace)
+            SELECT $6::uuid, $2::uuid, $22::int8, l.id, \(RowEffect.storedDeadLetter),
+                $17::text, $18::text
+            FROM letter l
+            WHERE (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = $6::uuid)
+                THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
+            RETURNING dead_letter
+            """
         case .withdraw: "DELETE FROM \(half.messages) WHERE id = ANY ($1::uuid[])"
         case .byIndex: "SET LOCAL enable_seqscan = off"
         }
@@ -165,6 +181,15 @@ final class ReplayLedger {
     /// Names nothing, now or ever: reading it as a relation is the error that says that a message
     /// ID is in the older half.
     private static let met = "pg_catalog.weir_message_met"
+
+    private static let letter = """
+        INSERT INTO weir.dead_letter (fingerprint, attempt_id, attempts, table_name, operation,
+            message, message_id, order_key, key, media_type, sqlstate, constraint_name, column_name,
+            code, reason, raw, request, trace, instance, version, config_hash)
+        VALUES ($1::int8, $2::uuid, $3::int4, $4::text, $5::text, $6::uuid, $7::text, $8::text,
+            $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::bytea,
+            $17::text, $18::text, $19::text, $20::text, $21::text)
+        """
 
     // MARK: What an error says
 
@@ -183,7 +208,7 @@ final class ReplayLedger {
     static func refusal(of statement: Statement, _ error: ServerError) -> Refusal {
         if error.sqlstate == "23505" {
             // A marker meets none but the fence that was put up against it.
-            return statement == .gate ? .messageMet : .ordinary
+            return statement == .marker ? .ordinary : .messageMet
         }
         if error.sqlstate == "42P01", error.message.contains("weir_message_met") {
             return .messageMet
