@@ -25,6 +25,7 @@ class World:
         contents = self.contents
         contents.tables = set(model.TABLES)
         contents.rewritten, contents.has_replay, contents.has_changed = set(), True, False
+        contents.has_forgotten = False
         contents.rows = {"t_append": [], "t_dead": [], "t_tick": []}
         contents.counters, contents.upserts, contents.lives = {"c": 1}, {}, {}
         contents.replay, contents.replay_count = {}, defaultdict(int)
@@ -133,6 +134,12 @@ class OracleTests(unittest.TestCase):
         self.assertIn("DEAD", world.broken())
         world = World()
         world.write("t_dead", "d1", "key", 1)
+        self.assertIn("DEAD", world.broken())
+
+    def test_refused_and_not_kept(self):
+        world = World()
+        world.add(model.append("d2", "key", 2, bad=True, table="t_dead"), "rejected")
+        world.message("d2").answers[0]["sqlstate"] = "23514"
         self.assertIn("DEAD", world.broken())
 
     def test_atomic(self):

@@ -120,6 +120,8 @@ class Contents:
         self.rewritten: set[str] = set()
         # Whether some table's definition was another one during the round.
         self.has_changed = False
+        # Whether older entries of the replay table may be gone.
+        self.has_forgotten = False
         self.has_replay = pg.value("SELECT to_regclass('weir.replay_a')") is not None
         self.rows: dict[str, list[Row]] = {}
         for table in ("t_append", "t_dead"):

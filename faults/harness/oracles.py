@@ -146,6 +146,9 @@ def dead(history: History, contents: Contents) -> list[str]:
     raw = {identity: bytes.fromhex(text) for identity, text, *_ in contents.dead}
     present = {r.id for rows in contents.rows.values() for r in rows}
     for message in history.messages.values():
+        refused = [a for a in message.answers if a["c"] == "rejected"]
+        if message.kind == "dead" and any("sqlstate" in a for a in refused) and not contents.has_changed:
+            found.append(f"{message.id} was refused by the database, and not kept: {refused[0]}")
         if message.has("dead") and letters[message.id] != 1:
             found.append(f"{message.id} was answered as dead-lettered; letters: {letters[message.id]}")
     for identity, count in letters.items():
@@ -186,6 +189,8 @@ def atomic(history: History, contents: Contents) -> list[str]:
                 continue
             present.add(identity)
             entry = contents.replay.get(identity)
+            if entry is None and contents.has_forgotten:
+                continue
             if entry is None:
                 found.append(f"{row.id} in {table} has no replay entry")
             elif entry["xmin"] != row.xmin and table not in contents.rewritten:
@@ -208,7 +213,8 @@ def atomic(history: History, contents: Contents) -> list[str]:
         identity = model.replay_id(message.id)
         if message.kind == "anonymous":
             continue
-        if (message.is_acked or message.has("dead")) and identity not in contents.replay:
+        is_final = message.is_acked or message.has("dead")
+        if is_final and identity not in contents.replay and not contents.has_forgotten:
             found.append(f"{message.id} was acknowledged and is not remembered")
         if message.has("rejected") and not message.is_acked and identity in contents.replay:
             found.append(f"{message.id} was rejected and is remembered")

@@ -75,6 +75,8 @@ class Round:
         self.rewritten: set[str] = set()
         # The round changes the definition of tables: what is rejected may be stored later.
         self.changes_tables = False
+        # Enough generations have passed that what was remembered need not be.
+        self.has_forgotten = False
         self.fds_max = FDS_MAX
         self._deferred: list = []
         self.open_max: Counter = Counter()
@@ -257,6 +259,7 @@ class Round:
         self.history, self.contents, self.metrics = history, contents, metrics
         self.result.messages = len(history.messages)
         contents.rewritten, contents.has_changed = self.rewritten, self.changes_tables
+        contents.has_forgotten = self.has_forgotten
         self.result.violations += oracles.judge(history, contents, self.may_reject)
         judging.reconcile(self)
         judging.split(self)

@@ -166,7 +166,7 @@ def late_version(r: Round) -> None:
     for _ in range(2):
         r.rotate()
     r.restart_gateway()
-    r.is_forgotten = True
+    r.has_forgotten = True
     for number in range(3):
         key = f"{r.row.name}.{r.number}.{number}"
         result = settle(r, model.upsert(f"{key}.1", key, 1))
