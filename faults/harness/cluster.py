@@ -50,6 +50,8 @@ class Cluster(PrivatePostgres):
     def create_database(self, name: str) -> None:
         with self.session("postgres") as pg:
             pg.query(f"CREATE DATABASE {name}")
+            # What earlier rounds wrote is not to be recovered again when this one kills the server.
+            pg.query("CHECKPOINT")
             pg.query(f"GRANT CREATE ON DATABASE {name} TO {ROLE}")
 
     def drop_database(self, name: str) -> None:
