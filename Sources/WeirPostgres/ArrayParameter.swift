@@ -25,21 +25,3 @@ final class ArrayParameter {
         buffer.overwrite(at: 12, with: elementCount)
     }
 }
-
-/// The parameters of a statement for one record.
-final class ValueParameters {
-    private let buffer = WireBuffer()
-    /// Where each value stands; `nil` is NULL.
-    private(set) var places: [Range<Int>?] = []
-
-    var bytes: WireBuffer { buffer }
-
-    /// Appends a value that stands, behind its length, in `source[range]`.
-    func append(_ source: [UInt8], _ range: Range<Int>) {
-        // A length without bytes is that of NULL, or 0.
-        let isNull = range.count == 4 && source[range.lowerBound] == 0xFF
-        let start = buffer.count
-        buffer.append(source, (range.lowerBound + 4)..<range.upperBound)
-        places.append(isNull ? nil : start..<buffer.count)
-    }
-}

@@ -23,9 +23,9 @@ extension BatchTransaction {
     ) throws(Session.Failure) {
         let statement = entry.statement
         let record = batch.records[step.positions[0]]
-        let values = ValueParameters()
+        let values = ParameterList()
         for column in statement.parameterColumns {
-            record.forEachField { if $0 == column { values.append($1, $2) } }
+            record.forEachField { if $0 == column { values.append(element: $1, $2) } }
         }
         try session.sendExecute(entry.singleName, values)
         expected.append(.step(steps.count))

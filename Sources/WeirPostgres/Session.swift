@@ -195,21 +195,6 @@ import WeirCore
         guard sent == 1 else { throw .lost(errorText) }
     }
 
-    /// The same for plain values.
-    func sendExecute(_ name: String, _ values: ValueParameters) throws(Failure) {
-        let places = values.places
-        let pointers = unsafe places.map { place in
-            unsafe place.map { unsafe values.bytes.start + $0.lowerBound }
-        }
-        let lengths = places.map { Int32($0?.count ?? 0) }
-        let formats = Array(repeating: Int32(1), count: places.count)
-        let sent = withExtendedLifetime(values) {
-            unsafe PQsendQueryPrepared(
-                connection, name, Int32(places.count), pointers, lengths, formats, 0)
-        }
-        guard sent == 1 else { throw .lost(errorText) }
-    }
-
     /// Ends the pipeline: what fails before it skips the rest up to it.
     func sendSync() throws(Failure) {
         guard unsafe PQpipelineSync(connection) == 1 else { throw .lost(errorText) }

@@ -1,7 +1,7 @@
 import WeirCore
 import WeirRecord
 
-/// The parameters of one of the gateway's own statements, in binary form and one buffer.
+/// The parameters of a statement that takes plain values, in binary form and one buffer.
 final class ParameterList {
     private let buffer = WireBuffer()
     /// Where each value stands; `nil` is NULL.
@@ -38,6 +38,15 @@ final class ParameterList {
         guard let bytes else { return places.append(nil) }
         let start = buffer.count
         buffer.append(bytes, 0..<bytes.count)
+        places.append(start..<buffer.count)
+    }
+
+    /// Appends the array element at `source[range]`: its length (-1: NULL) and as many bytes.
+    func append(element source: [UInt8], _ range: Range<Int>) {
+        // A length without bytes is that of NULL, or 0.
+        guard range.count > 4 || source[range.lowerBound] != 0xFF else { return places.append(nil) }
+        let start = buffer.count
+        buffer.append(source, (range.lowerBound + 4)..<range.upperBound)
         places.append(start..<buffer.count)
     }
 
