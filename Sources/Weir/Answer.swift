@@ -104,7 +104,7 @@ package struct Answer: Sendable {
         case .failed(let failure): return .failed(failure)
         case .stored(let results, let receipt):
             let result = results[results.startIndex + offset]
-            let table = record.table.publicName
+            var table: String { record.table.publicName }
             switch result.effect {
             case .inserted, .updated, .deleted, .unchanged, .ignored:
                 return .stored(result, receipt)

@@ -10,6 +10,10 @@ package struct BatchFormer: Sendable {
         package var bytesMax = 4 << 20
         /// How long a record may wait for a busy connection before it opens another transaction.
         package var lingerMax: Duration = .milliseconds(5)
+        /// A batch with this many records is large, or with half its most, if that is less.
+        package var largeRecords = 500
+        /// But never one with fewer than this.
+        package var largeRecordsMin = 200
         package init() {}
     }
 
@@ -20,13 +24,22 @@ package struct BatchFormer: Sendable {
 
     package let recordsMax: Int
     package let bytesMax: Int
-    private let lingerMax: Nanoseconds
+    let linger: Nanoseconds
+    private let largeRecordsMin: Int
 
     package init(_ configuration: Configuration) {
         precondition(configuration.recordsMax >= 1, "a batch holds at least one record")
         recordsMax = configuration.recordsMax
         bytesMax = configuration.bytesMax
-        lingerMax = Nanoseconds(configuration.lingerMax)
+        linger = Nanoseconds(configuration.lingerMax)
+        largeRecordsMin = max(
+            min(configuration.recordsMax / 2, configuration.largeRecords),
+            configuration.largeRecordsMin)
+    }
+
+    /// Whether it is a batch by whose like the database's throughput is decided.
+    func isLarge(records: Int, bytes: Int) -> Bool {
+        records >= largeRecordsMin || bytes >= bytesMax / 2
     }
 
     /// For a queue that is not empty and a writer that is idle.
@@ -35,11 +48,16 @@ package struct BatchFormer: Sendable {
     ///   - waiting: records that no lane holds back.
     ///   - oldest: when the first of them was admitted.
     ///   - active: writers with a batch.
+    ///   - largeUntil: how long there are as many large batches in flight as may be, if nothing
+    ///     ends before.
     func decide(
-        waiting: Int, bytes: Int, oldest: Timestamp, active: Int, isDraining: Bool, now: Timestamp
+        waiting: Int, bytes: Int, oldest: Timestamp, active: Int, largeUntil: Timestamp,
+        isDraining: Bool, now: Timestamp
     ) -> Decision {
-        if active == 0 || isDraining || waiting >= recordsMax || bytes >= bytesMax { return .now }
-        let due = oldest + lingerMax
+        if active == 0 || isDraining { return .now }
+        if largeUntil > now { return .at(largeUntil) }
+        if waiting >= recordsMax || bytes >= bytesMax { return .now }
+        let due = oldest + linger
         return due <= now ? .now : .at(due)
     }
 }

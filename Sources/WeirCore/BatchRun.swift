@@ -31,6 +31,9 @@ struct BatchRun: Sendable {
     var inquiries = 0
     /// When the next attempt may start.
     var due = Timestamp.zero
+    /// When the attempt in hand was handed out.
+    var startedAt = Timestamp.zero
+    var isLarge = false
 
     init(number: BatchNumber, lanes: [Int32], current: [Int]) {
         self.number = number

@@ -26,14 +26,15 @@ extension Machine {
         while let writer = idle.last {
             if let run = nextResting(now: now) {
                 idle.removeLast()
-                begin(run, on: writer, into: &effects)
+                begin(run, on: writer, now: now, into: &effects)
                 continue
             }
             guard nextUnit(now: now, into: &effects) != nil, decision(now: now) == .now else {
                 break
             }
             idle.removeLast()
-            begin(formBatch(now: now, into: &effects), on: writer, into: &effects)
+            let run = formBatch(now: now, into: &effects)
+            begin(run, on: writer, now: now, into: &effects)
         }
         reportDrained(into: &effects)
         return effects
@@ -44,7 +45,23 @@ extension Machine {
         guard let unit = lanes.front() else { return nil }
         return former.decide(
             waiting: lanes.waiting, bytes: queuedBytes, oldest: slots[unit.lead].admittedAt,
-            active: busyCount, isDraining: isDraining, now: now)
+            active: busyCount, largeUntil: largeUntil(now: now), isDraining: isDraining, now: now)
+    }
+
+    /// How long as many large batches are in flight as may be. Those that take too long do not
+    /// count: they wait for something that others need not wait for.
+    private func largeUntil(now: Timestamp) -> Timestamp {
+        guard largeCount >= limiter.limit else { return .zero }
+        let patience = max(limiter.patience, former.linger)
+        var until: [Timestamp] = []
+        for writer in writers {
+            guard case .busy(let run) = writer, run.isLarge else { continue }
+            let end = run.startedAt + patience
+            if end > now { until.append(end) }
+        }
+        guard until.count >= limiter.limit else { return .zero }
+        until.sort()
+        return until[until.count - limiter.limit]
     }
 
     private mutating func nextResting(now: Timestamp) -> BatchRun? {
@@ -56,7 +73,13 @@ extension Machine {
         return first.map { resting.remove(at: $0) }
     }
 
-    mutating func begin(_ run: BatchRun, on writer: WriterID, into effects: inout Effects) {
+    mutating func begin(
+        _ run: BatchRun, on writer: WriterID, now: Timestamp, into effects: inout Effects
+    ) {
+        var run = run
+        run.startedAt = now
+        run.isLarge = isLarge(run)
+        if run.isLarge { largeCount += 1 }
         let state: SlotTable.State = run.work == .resolve ? .unresolved : .assigned
         for slot in run.current { slots[slot].state = state }
         // What stands behind the attempt leaves with it: no deadline takes it out of a busy batch.
@@ -64,6 +87,15 @@ extension Machine {
         writers[writer.number] = .busy(run)
         busyCount += 1
         effects.assignments.append(assignment(of: run, to: writer))
+    }
+
+    private func isLarge(_ run: BatchRun) -> Bool {
+        var (records, bytes) = (0, 0)
+        for slot in run.current {
+            records += slots[slot].recordCount
+            bytes += slots[slot].byteCount
+        }
+        return run.work != .resolve && former.isLarge(records: records, bytes: bytes)
     }
 
     func assignment(of run: BatchRun, to writer: WriterID) -> Assignment {

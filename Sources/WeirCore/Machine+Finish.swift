@@ -17,6 +17,13 @@ extension Machine {
         var effects = Effects.none
         writers[writer.number] = .disconnected
         busyCount -= 1
+        if run.isLarge {
+            if outcome == .committed && run.failures == 0 {
+                limiter.observe(
+                    recordCount: recordCount(run.current), took: now - run.startedAt, now: now)
+            }
+            largeCount -= 1
+        }
 
         let next =
             run.work == .resolve
@@ -24,7 +31,7 @@ extension Machine {
             : follow(outcome, suspect: suspect, &run, now: now, into: &effects)
         switch next {
         case .attempt where isConnected && !run.current.isEmpty:
-            begin(run, on: writer, into: &effects)
+            begin(run, on: writer, now: now, into: &effects)
             return effects
         case .attempt, .rest:
             rest(run, into: &effects)

@@ -56,6 +56,8 @@ extension Machine {
         check(known.count == members.count, "1: a record is in two batches")
         check(busyCount <= connectedCount, "3: more batches in flight than connections")
         check(connectedCount <= writers.count, "3: more connections than the budget")
+        let large = writers.count { if case .busy(let run) = $0 { run.isLarge } else { false } }
+        check(largeCount == large, "3: large batches are counted wrongly")
 
         var held = 0
         var bytes = 0

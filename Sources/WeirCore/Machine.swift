@@ -24,6 +24,7 @@ package struct Machine: Sendable {
     }
 
     let former: BatchFormer
+    var limiter: ConcurrencyLimiter
     let retryPolicy: RetryPolicy
     var admission: AdmissionPolicy
     var slots = SlotTable()
@@ -39,6 +40,8 @@ package struct Machine: Sendable {
     /// Idle writers, the last one used on top: its caches are warm.
     var idle: [WriterID] = []
     var busyCount = 0
+    /// Writers whose batch is large.
+    var largeCount = 0
     var connectedCount = 0
     /// Batches between attempts.
     var resting: [BatchRun] = []
@@ -56,6 +59,7 @@ package struct Machine: Sendable {
     package init(_ configuration: Configuration) {
         precondition(configuration.writersMax >= 1, "somebody must write")
         former = BatchFormer(configuration.batch)
+        limiter = ConcurrencyLimiter(limitMax: configuration.writersMax)
         retryPolicy = RetryPolicy(configuration.retry)
         breaker = MassPoisonBreaker(configuration.poison)
         admission = AdmissionPolicy(configuration.admission)

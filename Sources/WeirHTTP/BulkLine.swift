@@ -19,7 +19,7 @@ package struct BulkLine {
         private var schema: TableSchema?
         /// How the last line began, if its operation and its table came first: the lines of a
         /// request tend to begin alike, down to the byte.
-        fileprivate var opening: (text: [UInt8], parts: Parts)?
+        fileprivate var opening: Opening?
 
         /// For a request that prefers nothing.
         package init(_ plane: DataPlane) {
@@ -44,10 +44,17 @@ package struct BulkLine {
 
         fileprivate mutating func remember(
             _ parts: Parts, _ input: Span<UInt8>, _ range: Range<Int>
-        ) {
+        ) throws {
+            guard let operation = parts.operation, let table = parts.table else { return }
             var text: [UInt8] = []
             text.append(input, range)
-            opening = (text, parts)
+            opening = Opening(text: text, table: table, options: try options(operation, table))
+        }
+
+        func options(
+            _ operation: WeirRecord.Operation, _ table: TableSchema
+        ) throws -> WriteOptions {
+            try plane.options(operation, preferences, table, isOneOfMany: true)
         }
 
         private func isLast(_ token: JSONCursor.StringToken, _ input: Span<UInt8>) -> Bool {
@@ -58,6 +65,13 @@ package struct BulkLine {
             }
             return true
         }
+    }
+
+    /// A line's first bytes, and what they say.
+    fileprivate struct Opening {
+        let text: [UInt8]
+        let table: TableSchema
+        let options: WriteOptions
     }
 
     fileprivate struct Parts {
@@ -99,7 +113,11 @@ package struct BulkLine {
         var cursor = JSONCursor(range)
         var hasMember = true
         if let opening = tables.opening, cursor.skip(opening.text, input) {
-            parts = opening.parts
+            parts.operation = opening.options.operation
+            parts.table = opening.table
+            parts.seen = [.op, .table]
+            parts.decoder = RecordDecoder(
+                table: opening.table, options: opening.options, expectedByteCount: range.count)
         } else {
             try cursor.expect(UInt8(ascii: "{"), input)
             hasMember = !cursor.take(UInt8(ascii: "}"), input)
@@ -113,33 +131,35 @@ package struct BulkLine {
             hasMember = cursor.take(UInt8(ascii: ","), input)
             if !hasMember { try cursor.expect(UInt8(ascii: "}"), input) }
             if hasMember && parts.seen == [.op, .table] {
-                tables.remember(parts, input, range.lowerBound..<cursor.position)
+                try tables.remember(parts, input, range.lowerBound..<cursor.position)
             }
         }
         try cursor.expectEnd(input)
 
-        guard
-            var decoder = try parts.decoder
-                ?? Self.makeDecoder(parts, range.count, tables)
-        else {
+        if parts.decoder == nil { parts.decoder = try Self.makeDecoder(parts, range.count, tables) }
+        guard let table = parts.table, parts.decoder != nil else {
             throw Defect(
                 .invalidRequest,
                 parts.operation == nil ? "the line has no \"op\"" : "the line has no \"table\"")
         }
-        if let key = parts.key { try Self.decode(key, input, into: &decoder, isKey: true) }
-        if let data = parts.data { try Self.decode(data, input, into: &decoder, isKey: false) }
-        if decoder.options.operation == .delete && parts.seen.contains(.data) {
+        if let key = parts.key { try Self.decode(key, input, into: &parts.decoder, isKey: true) }
+        if let data = parts.data { try Self.decode(data, input, into: &parts.decoder, isKey: false) }
+        if parts.operation == .delete && parts.seen.contains(.data) {
             throw Defect(.invalidRequest, "a delete takes a \"key\" and no \"data\"")
         }
         var envelope = envelope
         if let id = parts.id { envelope.messageID = try MessageID.check(id) }
         if let key = parts.orderKey { envelope.orderKey = key }
-        if decoder.table.policy.onReject == .deadLetter {
+        if table.policy.onReject == .deadLetter {
             var bytes: [UInt8] = []
             bytes.append(input, range)
             envelope.source = RecordSource(.bulkLine, bytes)
         }
-        record = try decoder.finish(envelope, minting: tables.plane.mint())
+        // Decoded where it stands: a decoder is large, and copying it shows in a profile.
+        guard let record = try parts.decoder?.finish(envelope, minting: tables.plane.mint()) else {
+            preconditionFailure("there is a decoder")
+        }
+        self.record = record
         group = parts.group
     }
 
@@ -207,15 +227,14 @@ package struct BulkLine {
         _ parts: Parts, _ size: Int, _ tables: Tables
     ) throws -> RecordDecoder? {
         guard let operation = parts.operation, let table = parts.table else { return nil }
-        let options = try tables.plane.options(
-            operation, tables.preferences, table, isOneOfMany: true)
-        return RecordDecoder(table: table, options: options, expectedByteCount: size)
+        return RecordDecoder(
+            table: table, options: try tables.options(operation, table), expectedByteCount: size)
     }
 
     private static func decode(
-        _ range: Range<Int>, _ input: Span<UInt8>, into decoder: inout RecordDecoder, isKey: Bool
+        _ range: Range<Int>, _ input: Span<UInt8>, into decoder: inout RecordDecoder?, isKey: Bool
     ) throws {
         var cursor = JSONCursor(range)
-        try decoder.takeObject(&cursor, input, isKey: isKey)
+        try decoder?.takeObject(&cursor, input, isKey: isKey)
     }
 }

@@ -99,6 +99,22 @@ struct ItemSource {
         return cursor.position < cursor.end ? cursor.takeLine(input) : nil
     }
 
+    /// How far it has been read.
+    struct Mark {
+        fileprivate let cursor: JSONCursor
+        fileprivate let csv: CSVCursor
+        fileprivate let taken: Int
+    }
+
+    var mark: Mark { Mark(cursor: cursor, csv: csv, taken: taken) }
+
+    /// Reads again from where `mark` was taken.
+    mutating func goBack(to mark: Mark) {
+        cursor = mark.cursor
+        csv = mark.csv
+        taken = mark.taken
+    }
+
     mutating func next(_ input: Span<UInt8>) throws(Defect) -> Item? {
         switch format {
         case .lines:

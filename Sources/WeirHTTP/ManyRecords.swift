@@ -188,7 +188,7 @@ final class ManyRecords {
         var left = count
         while left > 0 && !isInputTaken && !isConfirming {
             let index = nextIndex
-            let before = exchange.isCatalogConfirmed ? nil : source
+            let before = source.mark
             do {
                 guard let item = try source.next(input) else {
                     isInputTaken = true
@@ -208,9 +208,9 @@ final class ManyRecords {
             } catch {
                 let failed = error as? GroupMemberFailure
                 let failure = failed?.failure ?? Self.failure(error)
-                if let before, failure.code.dependsOnDefinition {
+                if !exchange.isCatalogConfirmed && failure.code.dependsOnDefinition {
                     // Read again when the catalog has been looked at.
-                    source = before
+                    source.goBack(to: before)
                     nextIndex = index
                     confirmCatalog(on: connection)
                     break

@@ -76,7 +76,7 @@ package struct RecordDecoder: Sendable {
         if column == table.idColumn, let id = table.columns[column].declaredID, id.isSpelt {
             try takeID(column, id, &cursor, input)
         } else {
-            try ValueEncoding(column: table.columns[column]).encode(&cursor, input, to: &bytes)
+            try table.encodings[column].encode(&cursor, input, to: &bytes)
         }
         try finishField(column, start: start, of: "the object")
     }
@@ -88,7 +88,7 @@ package struct RecordDecoder: Sendable {
         let start = bytes.count
         do throws(Defect) {
             try appendColumn(column)
-            let encoding = ValueEncoding(column: table.columns[column])
+            let encoding = table.encodings[column]
             if let range {
                 if column == table.idColumn, let id = encoding.column.declaredID, id.isSpelt {
                     try takeID(column, id, input, range)
@@ -331,7 +331,7 @@ package struct RecordDecoder: Sendable {
             let token = try cursor.string(input)
             try cursor.appendText(of: token, input, to: &text)
         case UInt8(ascii: "n"), nil:
-            let encoding = ValueEncoding(column: table.columns[column])
+            let encoding = table.encodings[column]
             return try encoding.encode(&cursor, input, to: &bytes)
         default:
             try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)

@@ -81,6 +81,8 @@ package final class TableSchema: Sendable {
     package let versionColumn: Int?
     /// Of each column's name: `Fingerprint`.
     let columnHashes: [UInt64]
+    /// For each column.
+    let encodings: [ValueEncoding]
     /// Some value of the key has more than one encoding.
     let keyHasForms: Bool
 
@@ -116,6 +118,7 @@ package final class TableSchema: Sendable {
         versionColumn = policy.versionColumn.flatMap { name in
             columns.firstIndex { $0.name == name }
         }
+        encodings = columns.map { ValueEncoding(column: $0) }
         columnHashes = columns.map { column in
             var hash = StableHash()
             hash.add(column.name)

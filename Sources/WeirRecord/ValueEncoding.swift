@@ -1,7 +1,13 @@
 /// From a value's JSON or text form to PostgreSQL's binary form, per column type. Each function
 /// appends an array element: a length, then as many bytes; -1 alone is NULL.
-struct ValueEncoding {
+///
+/// A class, since one is needed for each value: a column is a structure of a dozen references.
+final class ValueEncoding: Sendable {
     let column: Column
+
+    init(column: Column) {
+        self.column = column
+    }
 
     // MARK: From JSON
 
