@@ -33,6 +33,7 @@ package struct Configuration: Sendable, Equatable {
 
     package struct Replay: Sendable, Equatable {
         package var window = ReplaySetting.on(window: .seconds(7 * 86_400))
+        package var memoryRecords = 65_536
     }
 
     package struct Limits: Sendable, Equatable {

@@ -98,6 +98,10 @@ package struct Setting: Sendable {
             flag: "--replay-window",
             "how long a message ID is remembered in the database, at least; `off` needs no tables "
                 + "of the gateway's own and remembers what is in flight"),
+        Setting(
+            "replay.memory_records", .count(\.replay.memoryRecords, 0...16_000_000),
+            "the newest message IDs that committed, answered from memory (some 160 bytes each); "
+                + "others are looked up in the database"),
     ]
 
     private static let limits = [

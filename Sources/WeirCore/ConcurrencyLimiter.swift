@@ -6,7 +6,7 @@
 /// One more is kept if it is worth a tenth of the throughput, one less if it costs no tenth. A trial
 /// that was in vain is repeated after twice as many batches as before. Small batches are not
 /// limited: they carry single records, whose callers wait, and seldom overlap (`BatchFormer`).
-/// docs/decisions/0019-large-batches.md has the figures.
+/// docs/decisions/0020-large-batches.md has the figures.
 package struct ConcurrencyLimiter: Sendable {
     private enum Phase: Equatable, Sendable {
         /// At a number that has proved itself, for this many more windows.

@@ -139,7 +139,9 @@ struct ServeCommand: AsyncParsableCommand {
         var machine = Machine.Configuration(
             configuration, writersMax: ConnectionBudget.derivedMax)
         machine.seed = UInt64.random(in: .min ... .max)
-        let coordinator = Coordinator(machine: machine, time: SystemTime(), logger: logger)
+        let coordinator = Coordinator(
+            machine: machine, time: SystemTime(),
+            replayRecordsMax: configuration.replay.memoryRecords, logger: logger)
         let pool = PostgresPool(
             writers, connections: configuration.database.connections, coordinator: coordinator,
             logger: logger)

@@ -53,15 +53,18 @@ class Ids:
 def wrk(
     service: Service, url: str, script: str, argument: int, callers: int, seconds: float,
     postgres: PrivatePostgres | None = None, check_answers: bool = False,
+    mode: tuple[str, ...] = (), may_refuse: bool = False,
 ) -> Sample:
-    """Keep-alive callers, each with one request in flight; every answer must be a success.
+    """Keep-alive callers, each with one request in flight; every answer must be a success, unless
+    some `may_refuse`: those are not counted then.
 
     `check_answers` looks into each answer and not only at whether it is below 400.
     """
     command = ["wrk", "-t1", f"-c{callers}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
     command += ["--latency", "-s", str(LOADS / script), url, "--", str(argument)]
+    command += mode
     environment = {**os.environ, "WRK_COMMON": str(LOADS / "common.lua")}
-    if check_answers:
+    if check_answers and not may_refuse:
         environment["WRK_CHECK"] = "1"
     postgres_before = family_cpu_seconds(postgres.pid) if postgres else 0
     before = cpu_seconds(service.pid)
@@ -69,8 +72,8 @@ def wrk(
     service.check_alive()
     used = cpu_seconds(service.pid) - before
     postgres_used = family_cpu_seconds(postgres.pid) - postgres_before if postgres else 0
-    summary = _wrk_summary(service, answer)
-    count = summary["requests"]
+    summary = _wrk_summary(service, answer, may_refuse)
+    count = summary["requests"] - summary["refused"]
     return Sample(
         count=count,
         seconds=summary["microseconds"] / 1e6,
@@ -82,13 +85,16 @@ def wrk(
     )
 
 
-def _wrk_summary(service: Service, answer: subprocess.CompletedProcess) -> dict:
+def _wrk_summary(
+    service: Service, answer: subprocess.CompletedProcess, may_refuse: bool
+) -> dict:
     found = re.search(r"^SUMMARY (.*)$", answer.stdout, re.MULTILINE)
     if not found:
         said = answer.stderr.strip() or answer.stdout.strip()
         raise BenchmarkError(f"wrk against {service.name}: {said}")
     summary = json.loads(found.group(1))
-    if summary["refused"] or summary["broken"] or not summary["requests"]:
+    is_refused = summary["refused"] and not may_refuse
+    if is_refused or summary["broken"] or not summary["requests"]:
         raise BenchmarkError(
             f"{service.name}: {summary['requests']} requests, {summary['refused']} answered with "
             f"4xx or 5xx, {summary['broken']} broken or timed out; send one by hand to see why"

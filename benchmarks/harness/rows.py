@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable
 
-from . import bulk, decoding, idle, loads, processes
+from . import bulk, decoding, idle, loads, messages, processes
 from .loads import Ids, Sample
 from .processes import BenchmarkError, Service
 from .report import Figure, Side, shown
@@ -320,6 +320,21 @@ def shapes(bench: Bench) -> list[Figure]:
     return decoding.shapes(bench, alternate, ratio_figure)
 
 
+# Once, and one bad record among many
+
+
+def ids(bench: Bench) -> list[Figure]:
+    return messages.keyed(bench, alternate, ratio_figure)
+
+
+def replays(bench: Bench) -> list[Figure]:
+    return messages.repetitions(bench, alternate, ratio_figure)
+
+
+def poison(bench: Bench) -> list[Figure]:
+    return messages.poison(bench, alternate, ratio_figure)
+
+
 ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "echo": against_echo,
     "go": against_go,
@@ -331,4 +346,7 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "memory": memory,
     "decode": decode,
     "shapes": shapes,
+    "ids": ids,
+    "replays": replays,
+    "poison": poison,
 }

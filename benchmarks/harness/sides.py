@@ -22,6 +22,8 @@ PEERS = Path(__file__).resolve().parent.parent / "peers"
 GOPATH = Path("/usr/share/gocode")
 SCHEMA = """
 CREATE TABLE bench (id bigint PRIMARY KEY, customer_id int, qty int, note text);
+CREATE TABLE checked (id bigint PRIMARY KEY, customer_id int, qty int, note text,
+    CHECK (qty > 0));
 CREATE TABLE hot (id bigint PRIMARY KEY, qty int);
 CREATE TABLE shaped (id bigint PRIMARY KEY, c0 int, c1 int DEFAULT 1, c2 int,
     c3 int NOT NULL DEFAULT 3, c4 int, c5 int);
@@ -62,6 +64,10 @@ class Gateway:
     @property
     def records_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1/tables/bench/records"
+
+    @property
+    def checked_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1/tables/checked/records"
 
     @property
     def bulk_url(self) -> str:
@@ -140,7 +146,7 @@ class Bench:
 
     def prepare(self) -> None:
         """The same start for each round: no records, no dead row versions, nothing to flush."""
-        self.postgres.psql("TRUNCATE bench; VACUUM hot; CHECKPOINT;")
+        self.postgres.psql("TRUNCATE bench, checked; VACUUM hot; CHECKPOINT;")
 
     def check_stored(
         self, acknowledged: int, in_flight_max: int, table: str = "bench"
@@ -189,7 +195,7 @@ class GatewayContext:
         # `env` becomes the program that it is told to run: the process stays one.
         command = ["env", *self._settings] if self._settings else []
         command += [str(options.weir), "serve", "--db", self._bench.postgres.conninfo]
-        command += ["--tables", "bench,hot,shaped", "--listen", f"127.0.0.1:{port}"]
+        command += ["--tables", "bench,checked,hot,shaped", "--listen", f"127.0.0.1:{port}"]
         command += ["--admin", f"127.0.0.1:{admin_port}", "--migrate", *options.weir_arguments]
         if options.connections is not None:
             command += ["--connections", str(options.connections)]
