@@ -1,7 +1,7 @@
 # The front door: everything that people and CI do goes through these targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test check format lint benchmark simulate faults fuzz example clean
+.PHONY: help deps build run test check format lint benchmark simulate faults mutants fuzz example clean
 
 # CI treats warnings as errors; so does `make check`.
 ifdef CI
@@ -24,6 +24,9 @@ test: ## Run every test, those against a real PostgreSQL included
 	@scripts/install-dependencies --tests
 	swift build --build-tests
 	swift test --skip-build
+	python3 faults/selftest.py
+	python3 faults/mutants.py --check
+	python3 faults/run.py --selection --jobs 2 --weir .build/debug/weir
 
 check: export WEIR_STRICT = 1
 check: lint test ## What a change must pass: format, warnings as errors, tests
@@ -50,6 +53,10 @@ faults: build ## Kill, stop and cut what the gateway needs: make faults ROUNDS=2
 	@scripts/install-dependencies --faults
 	python3 faults/selftest.py
 	python3 faults/run.py --weir .build/release/weir --rounds $(ROUNDS) $(ARGS)
+
+mutants: ## Build bugs in, one at a time, and see the fault rows notice them (about half an hour)
+	@scripts/install-dependencies --faults
+	python3 faults/mutants.py $(ARGS)
 
 SECONDS := 60
 fuzz: ## Look for inputs that are read wrongly, with libFuzzer: make fuzz SECONDS=600

@@ -1,6 +1,6 @@
 import Synchronization
-import WeirCore
-import WeirRecord
+package import WeirCore
+package import WeirRecord
 
 // Messages that committed not long ago: their repetitions are answered without the database.
 extension Coordinator {
@@ -28,13 +28,19 @@ extension Coordinator {
     }
 }
 
+extension MessageKey {
+    package init(_ print: MessagePrint) {
+        self.init(
+            identity: .init(high: print.high, low: print.low), fingerprint: print.fingerprint)
+    }
+}
+
 extension Coordinator.Submission {
     /// What the core is told of the record.
     var entry: Entry {
         var message: MessageKey?
         if !record.options.isDryRun, let print = record.message {
-            message = MessageKey(
-                identity: .init(high: print.high, low: print.low), fingerprint: print.fingerprint)
+            message = MessageKey(print)
         }
         return Entry(
             table: record.table.id, orderHash: record.orderHash,

@@ -58,6 +58,8 @@ package struct MessageHistory: Equatable, Sendable {
 /// What the database remembers of a message that committed.
 package struct StoredMessage: Equatable, Sendable {
     package var first: FirstResult
+    /// What the message said: `Fingerprint`.
+    package var fingerprint: UInt64?
     /// Milliseconds since 1970; `nil` where the attempt's own row is gone.
     package var committedAt: UInt64?
     package var attempt: Int?

@@ -17,6 +17,8 @@ package struct Metrics: Sendable {
     package private(set) var batchSizeSum = 0
     package private(set) var retries: [TransientReason: Int] = [:]
     package private(set) var halvings = 0
+    /// Batches whose records went on without those of a table that somebody had locked.
+    package private(set) var partings = 0
     /// Records that went alone because an error seemed to speak of them.
     package private(set) var suspicions = 0
     /// Batches whose COMMIT was not answered and could be asked about.
@@ -56,6 +58,7 @@ package struct Metrics: Sendable {
     mutating func count(_ transition: Transition) {
         switch transition {
         case .halved: halvings += 1
+        case .parted: partings += 1
         case .willRetry(_, _, let reason, _): retries[reason, default: 0] += 1
         case .suspected: suspicions += 1
         case .deadLettering: break
@@ -63,6 +66,14 @@ package struct Metrics: Sendable {
         case .resolved(_, let isCommitted):
             if isCommitted { resolvedCommitted += 1 } else { resolvedLost += 1 }
         case .drained: break
+        }
+    }
+
+    mutating func count(recalled found: Recollection) {
+        switch found {
+        case .nothing: break
+        case .committed(let result): effects[result.effect.rawValue] += 1
+        case .failed(let failure): count(.failed(failure))
         }
     }
 

@@ -58,6 +58,8 @@ struct MetricsText {
         }
         family("weir_bisections_total", "counter", "Batches halved to find a bad record.")
         sample("weir_bisections_total", [], metrics.halvings)
+        family("weir_partings_total", "counter", "Batches that went on without a locked table.")
+        sample("weir_partings_total", [], metrics.partings)
     }
 
     private mutating func append(_ gauges: Machine.Gauges, budget: Int) {

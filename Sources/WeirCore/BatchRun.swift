@@ -12,7 +12,7 @@ struct BatchRun: Sendable {
     }
 
     let number: BatchNumber
-    let lanes: [Int32]
+    var lanes: [Int32]
     /// The slots of the attempt in hand; those of one key are in admission order.
     var current: [Int]
     var failures = 0
@@ -34,6 +34,12 @@ struct BatchRun: Sendable {
     /// When the attempt in hand was handed out.
     var startedAt = Timestamp.zero
     var isLarge = false
+    /// It writes a table that another session had locked.
+    var lockedTable: TableID?
+    /// It has not been tried yet, and what else comes for its table joins it.
+    var isGathering = false
+    /// What it holds then, or held.
+    var gathered = (records: 0, bytes: 0)
 
     init(number: BatchNumber, lanes: [Int32], current: [Int]) {
         self.number = number

@@ -83,6 +83,9 @@ package enum Verdict: Equatable, Sendable {
 package enum Transition: Equatable, Sendable {
     case halved(BatchNumber, records: Int)
     case willRetry(BatchNumber, attempt: Int, TransientReason, after: Nanoseconds)
+    /// So many records go on as a batch of their own, because another session has locked a table
+    /// that they do not write.
+    case parted(BatchNumber, records: Int)
     /// A part of the batch goes on by itself, because the error seemed to speak of it.
     case suspected(BatchNumber, records: Int)
     /// The record was refused alone, and its next attempt keeps it as a dead letter.

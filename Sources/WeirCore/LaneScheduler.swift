@@ -170,17 +170,43 @@ struct LaneScheduler: Sendable {
         remove(owns: false)
     }
 
+    /// Removes `unit`, which `front` just returned, for a batch of its own: its lanes are busy
+    /// until `free`. `nil`, and nothing is done, where the batch being formed has one of them.
+    mutating func takeApart(_ unit: Unit) -> [Int32]? {
+        guard let first = ready.first else { preconditionFailure("nothing was at the front") }
+        let owner = nodes[Int(lanes[Int(first)].head)].owner
+        let spanned = owner >= 0 ? [first] : spans[Int(-1 - owner)].lanes
+        guard !spanned.contains(where: { lanes[Int($0)].isOwned }) else { return nil }
+        let before = owned.count
+        take(unit)
+        let taken = Array(owned[before...])
+        owned.removeSubrange(before...)
+        makeBusy(taken)
+        return taken
+    }
+
+    /// Divides the lanes of a batch: those of `keys`, and the others.
+    func split(_ batchLanes: [Int32], _ keys: Set<UInt64>) -> (own: [Int32], others: [Int32]) {
+        var lanes = batchLanes
+        let middle = lanes.partition { keys.contains(self.lanes[Int($0)].hash) }
+        return (Array(lanes[middle...]), Array(lanes[..<middle]))
+    }
+
     /// Ends the forming of a batch: its lanes are busy until `free`.
     mutating func closeBatch() -> [Int32] {
-        for lane in owned {
+        defer { owned = [] }
+        makeBusy(owned)
+        return owned
+    }
+
+    private mutating func makeBusy(_ taken: [Int32]) {
+        for lane in taken {
             lanes[Int(lane)].isOwned = false
             lanes[Int(lane)].isBusy = true
             waiting -= Int(lanes[Int(lane)].count)
             let head = lanes[Int(lane)].head
             if head >= 0, nodes[Int(head)].owner < 0 { arrive(-1, -1 - nodes[Int(head)].owner) }
         }
-        defer { owned = [] }
-        return owned
     }
 
     mutating func free(_ batchLanes: [Int32]) {

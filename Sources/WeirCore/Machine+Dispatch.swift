@@ -32,8 +32,9 @@ extension Machine {
             guard nextUnit(now: now, into: &effects) != nil, decision(now: now) == .now else {
                 break
             }
+            // What was at the front may have been put aside to wait for its table.
+            guard let run = formBatch(now: now, into: &effects) else { continue }
             idle.removeLast()
-            let run = formBatch(now: now, into: &effects)
             begin(run, on: writer, now: now, into: &effects)
         }
         reportDrained(into: &effects)
@@ -68,7 +69,8 @@ extension Machine {
         guard !resting.isEmpty else { return nil }
         var first: Int?
         for (index, run) in resting.enumerated() where run.due <= now {
-            if first.map({ run.due < resting[$0].due }) ?? true { first = index }
+            let isFirst = first.map { run.due < resting[$0].due } ?? true
+            if isFirst && mayBegin(run, now: now) { first = index }
         }
         return first.map { resting.remove(at: $0) }
     }
@@ -77,6 +79,7 @@ extension Machine {
         _ run: BatchRun, on writer: WriterID, now: Timestamp, into effects: inout Effects
     ) {
         var run = run
+        run.isGathering = false
         run.startedAt = now
         run.isLarge = isLarge(run)
         if run.isLarge { largeCount += 1 }
@@ -135,12 +138,16 @@ extension Machine {
         return refusal
     }
 
-    /// The next batch. At least one unit may leave, or `decision` had not said so.
-    private mutating func formBatch(now: Timestamp, into effects: inout Effects) -> BatchRun {
+    /// The next batch, if more may leave than what waits for a locked table.
+    private mutating func formBatch(now: Timestamp, into effects: inout Effects) -> BatchRun? {
         var members: [Int] = []
         var records = 0
         var bytes = 0
         while let unit = nextUnit(now: now, into: &effects) {
+            if let table = lockedTable(of: unit, now: now) {
+                guard takeAside(unit, lockedBy: table, now: now, into: &effects) else { break }
+                continue
+            }
             let isExclusive = slots[unit.lead].isExclusive
             var unitRecords = 0
             var unitBytes = 0
@@ -160,7 +167,7 @@ extension Machine {
             bytes += unitBytes
             if isExclusive { break }
         }
-        precondition(!members.isEmpty, "a batch was due and nothing could leave")
+        guard !members.isEmpty else { return nil }
         queuedBytes -= bytes
         batchCount += 1
         return BatchRun(

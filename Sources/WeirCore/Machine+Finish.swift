@@ -68,6 +68,9 @@ extension Machine {
         case .recordError(let culprit):
             return refuse(culprit, suspect: suspect, of: &run, now: now, into: &effects)
         case .transient(let reason):
+            if reason == .lockTimeout, let suspect, run.purpose == .write {
+                part(from: suspect, &run, now: now, into: &effects)
+            }
             return retry(reason, &run, now: now, into: &effects)
         case .tableFault(let table):
             return pause(table, &run, now: now, into: &effects)
@@ -93,6 +96,7 @@ extension Machine {
             let table = slots[slot].table
             if isWritten {
                 pauses.committed(table, now: now)
+                locks.committed(table)
                 if slots[slot].keepsDeadLetters {
                     if let other = kept, other.table != table {
                         breaker.committed(other.count, of: other.table, now: now)
@@ -109,7 +113,7 @@ extension Machine {
         return run.advance() ? .attempt : .settled
     }
 
-    private func recordCount(_ members: [Int]) -> Int {
+    func recordCount(_ members: [Int]) -> Int {
         members.reduce(0) { $0 + slots[$1].recordCount }
     }
 
@@ -139,7 +143,7 @@ extension Machine {
 
     /// Puts the batch aside until its next attempt is due. What has not been sent, or was
     /// rolled back, is certainly not written.
-    private mutating func rest(_ run: BatchRun, into effects: inout Effects) {
+    mutating func rest(_ run: BatchRun, into effects: inout Effects) {
         let isUnresolved = run.work == .resolve
         for slot in run.current { slots[slot].state = isUnresolved ? .unresolved : .resting }
         for piece in run.pieces { for slot in piece.slots { slots[slot].state = .resting } }

@@ -11,7 +11,7 @@ extension Machine {
             next = max(earliestDeadline, lastSweep + Self.sweepInterval)
         }
         if !idle.isEmpty {
-            for run in resting { next = min(next, run.due) }
+            for run in resting where mayBegin(run, now: now) { next = min(next, run.due) }
             switch decision(now: now) {
             case .at(let due): next = min(next, due)
             case .now: next = min(next, now)

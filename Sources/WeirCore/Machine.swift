@@ -31,6 +31,7 @@ package struct Machine: Sendable {
     var lanes = LaneScheduler()
     var inFlight = InFlight()
     var pauses = TablePauses()
+    var locks = TableLocks()
     var breaker: MassPoisonBreaker
     /// By the slot of the pack.
     var packKeys: [Int: PackKeys] = [:]
@@ -121,7 +122,12 @@ package struct Machine: Sendable {
         }
         let slot = hold(entry, recordCount: recordCount, now: now)
         lanes.enqueue(pack: slot, orderHashes: orderHashes, count: recordCount)
-        if recordCount > 1 { packKeys[slot] = PackKeys(hashes: orderHashes, ends: hashEnds) }
+        if recordCount > 1 {
+            packKeys[slot] = PackKeys(hashes: orderHashes, ends: hashEnds)
+        } else {
+            slots[slot].orderHash = orderHashes.first
+            slots[slot].orderKeyHash = orderHashes.dropFirst().first
+        }
         return .queued(slots.ticket(slot))
     }
 

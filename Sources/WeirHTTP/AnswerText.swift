@@ -6,15 +6,15 @@ import WeirRecord
 extension Array where Element == UInt8 {
     /// `{"result":…}`, what a single record's caller is told.
     mutating func appendStored(
-        _ result: RowResult, _ receipt: BatchReceipt, messageID: String?, minted: UUID7,
-        record: Record
+        _ result: RowResult, _ receipt: BatchReceipt?, messageID: String?,
+        minted: @autoclosure () -> UUID7, record: Record?
     ) {
         self += "{\"result\":\"".utf8
         self += result.effect.name.utf8
         self += "\",".utf8
         appendFirst(result)
-        appendIdentity(result, messageID: messageID, minted: minted, record: record)
-        guard result.effect == .replayed else {
+        appendIdentity(result, messageID: messageID, minted: minted(), record: record)
+        if result.effect != .replayed, let receipt {
             self += ",\"batch\":{\"id\":\"".utf8
             receipt.id.appendTypeID("bat", to: &self)
             self += "\",\"records\":".utf8
@@ -43,7 +43,7 @@ extension Array where Element == UInt8 {
     /// `{"index":…}`, one of many.
     mutating func appendItem(
         _ index: Int, _ result: RowResult, messageID: String?, minted: @autoclosure () -> UUID7,
-        record: Record
+        record: Record?
     ) {
         self += "{\"index\":".utf8
         append(decimal: index)
@@ -54,7 +54,7 @@ extension Array where Element == UInt8 {
     }
 
     fileprivate mutating func appendIdentity(
-        _ result: RowResult, messageID: String?, minted: @autoclosure () -> UUID7, record: Record
+        _ result: RowResult, messageID: String?, minted: @autoclosure () -> UUID7, record: Record?
     ) {
         if let messageID {
             self += "\"id\":".utf8
@@ -67,7 +67,9 @@ extension Array where Element == UInt8 {
         if let key = result.first?.key {
             self += ",\"key\":".utf8
             self += key
-        } else if record.hasKey && !(result.effect == .replayed && record.mintedColumn != nil) {
+        } else if let record, record.hasKey,
+            result.effect != .replayed || record.mintedColumn == nil
+        {
             // A repetition brings an ID of its own where the gateway mints them, and that one is
             // stored nowhere.
             self += ",\"key\":".utf8

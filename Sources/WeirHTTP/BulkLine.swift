@@ -80,8 +80,10 @@ package struct BulkLine {
         var id: String?
         var group: String?
         var orderKey: OrderKey?
+        /// Where they stand, and which of them have been decoded on the way.
         var key: Range<Int>?
         var data: Range<Int>?
+        var decoded: Set = []
         var decoder: RecordDecoder?
         var seen: Set = []
 
@@ -142,13 +144,20 @@ package struct BulkLine {
                 .invalidRequest,
                 parts.operation == nil ? "the line has no \"op\"" : "the line has no \"table\"")
         }
-        if let key = parts.key { try Self.decode(key, input, into: &parts.decoder, isKey: true) }
-        if let data = parts.data { try Self.decode(data, input, into: &parts.decoder, isKey: false) }
+        if let key = parts.key, !parts.decoded.contains(.key) {
+            try Self.decode(key, input, into: &parts.decoder, isKey: true)
+        }
+        if let data = parts.data, !parts.decoded.contains(.data) {
+            try Self.decode(data, input, into: &parts.decoder, isKey: false)
+        }
         if parts.operation == .delete && parts.seen.contains(.data) {
             throw Defect(.invalidRequest, "a delete takes a \"key\" and no \"data\"")
         }
         var envelope = envelope
         if let id = parts.id { envelope.messageID = try MessageID.check(id) }
+        if envelope.messageID != nil {
+            envelope.fingerprint = try Self.fingerprint(parts, input, tables.preferences)
+        }
         if let key = parts.orderKey { envelope.orderKey = key }
         if table.policy.onReject == .deadLetter {
             var bytes: [UInt8] = []
@@ -176,10 +185,10 @@ package struct BulkLine {
             parts.table = try tables.schema(token, cursor, input)
         } else if JSONCursor.matches(name, "data", input) {
             try parts.once(.data, "data")
-            parts.data = try takeObject(isKey: false, &cursor, input, &parts, size, tables)
+            parts.data = try takeObject(.data, &cursor, input, &parts, size, tables)
         } else if JSONCursor.matches(name, "key", input) {
             try parts.once(.key, "key")
-            parts.key = try takeObject(isKey: true, &cursor, input, &parts, size, tables)
+            parts.key = try takeObject(.key, &cursor, input, &parts, size, tables)
         } else if JSONCursor.matches(name, "id", input) {
             try parts.once(.id, "id")
             parts.id = try cursor.text(input)
@@ -212,15 +221,70 @@ package struct BulkLine {
         )
     }
 
-    /// Decodes `key` or `data`, or returns where it stands if it cannot be decoded yet.
+    /// Decodes `key` or `data` if it can be decoded yet, and returns where it stands.
     private static func takeObject(
-        isKey: Bool, _ cursor: inout JSONCursor, _ input: Span<UInt8>, _ parts: inout Parts,
-        _ size: Int, _ tables: Tables
-    ) throws -> Range<Int>? {
+        _ member: Parts.Set, _ cursor: inout JSONCursor, _ input: Span<UInt8>,
+        _ parts: inout Parts, _ size: Int, _ tables: Tables
+    ) throws -> Range<Int> {
         if parts.decoder == nil { parts.decoder = try makeDecoder(parts, size, tables) }
         guard parts.decoder != nil else { return try cursor.skipValue(input) }
-        try parts.decoder?.takeObject(&cursor, input, isKey: isKey)
-        return nil
+        let start = cursor.position
+        try parts.decoder?.takeObject(&cursor, input, isKey: member == .key)
+        parts.decoded.insert(member)
+        return start..<cursor.position
+    }
+
+    /// Of a line that names its operation and its table.
+    private static func fingerprint(
+        _ parts: Parts, _ input: Span<UInt8>, _ preferences: Preferences
+    ) throws(Defect) -> UInt64? {
+        guard let operation = parts.operation, let table = parts.table else { return nil }
+        var print = Fingerprint(table, operation, preferences)
+        if let key = parts.key {
+            var cursor = JSONCursor(key)
+            try print.takeKey(&cursor, input)
+        }
+        if let data = parts.data {
+            var cursor = JSONCursor(data)
+            try print.takeData(&cursor, input)
+        }
+        return print.value
+    }
+
+    /// The message of a line that could not be taken as a record.
+    ///
+    /// - Parameter id: its ID, where the line does not say another.
+    static func message(
+        _ input: Span<UInt8>, _ range: Range<Int>, tables: inout Tables, otherwise id: String?
+    ) -> Message? {
+        var parts = Parts()
+        parts.id = id
+        var cursor = JSONCursor(range)
+        do {
+            try cursor.expect(UInt8(ascii: "{"), input)
+            repeat {
+                cursor.skipWhitespace(input)
+                let name = try cursor.text(input)
+                try cursor.expect(UInt8(ascii: ":"), input)
+                cursor.skipWhitespace(input)
+                switch name {
+                case "op": parts.operation = try operation(&cursor, input)
+                case "table":
+                    parts.table = try tables.schema(try cursor.string(input), cursor, input)
+                case "id": parts.id = try MessageID.check(try cursor.text(input))
+                case "key": parts.key = try cursor.skipValue(input)
+                case "data": parts.data = try cursor.skipValue(input)
+                default: try cursor.skipValue(input)
+                }
+            } while cursor.take(UInt8(ascii: ","), input)
+            guard let id = parts.id,
+                let fingerprint = try fingerprint(parts, input, tables.preferences)
+            else { return nil }
+            return Message(id, fingerprint: fingerprint)
+        } catch {
+            // Nothing that cannot be read to its end has committed.
+            return nil
+        }
     }
 
     private static func makeDecoder(

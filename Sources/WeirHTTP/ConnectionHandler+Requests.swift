@@ -49,7 +49,7 @@ extension ConnectionHandler {
         unlessChanged request: (HTTPRequestHead, RequestHead, ByteBuffer)
     ) {
         guard failure.code.dependsOnDefinition, !exchange.isCatalogConfirmed else {
-            return refuse(exchange, failure)
+            return refuse(exchange, failure, unlessCommitted: request)
         }
         confirmCatalog(for: exchange, timeout: request.1.timeout) { connection, trouble in
             if let trouble { return connection.refuse(exchange, trouble) }
@@ -156,7 +156,11 @@ extension ConnectionHandler {
             try cursor.expectEnd(span)
         }
         var envelope = Envelope(messageID: fields.messageID, orderKey: fields.orderKey)
-        if envelope.messageID != nil { envelope.origin = exchange.origin }
+        if envelope.messageID != nil {
+            envelope.origin = exchange.origin
+            envelope.fingerprint = try Fingerprint.ofRequest(
+                schema, operation, fields.preferences, key: key, span)
+        }
         if schema.policy.onReject == .deadLetter {
             var bytes: [UInt8] = []
             bytes.append(span, 0..<span.count)

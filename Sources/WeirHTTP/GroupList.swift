@@ -7,8 +7,15 @@ struct GroupList {
     struct Group {
         let number: Int
         var members: [Coordinator.Submission] = []
-        /// A member was refused before it could be submitted: none is written.
-        var hasFailed = false
+        /// Members that were refused before they could be submitted: none is written.
+        var refused: [Refused] = []
+    }
+
+    /// A member that its table refuses.
+    struct Refused {
+        let index: Int
+        let failure: Failure
+        let message: Message?
     }
 
     private var numbers: [String: Int] = [:]
@@ -24,8 +31,8 @@ struct GroupList {
         groups[place].members.append(submission)
     }
 
-    mutating func fail(_ name: String, item: Int) {
-        groups[place(of: name)].hasFailed = true
+    mutating func add(_ refused: Refused, to name: String) {
+        groups[place(of: name)].refused.append(refused)
     }
 
     /// The next group, unless it has more members than there is room for; one that is alone always
@@ -66,4 +73,10 @@ enum BulkGroupName {
         }
         return nil
     }
+}
+
+/// A line that belongs to a group and cannot be taken.
+struct GroupMemberFailure: Error {
+    let group: String
+    let failure: Failure
 }

@@ -30,7 +30,7 @@ struct ManyAnswer {
 
     mutating func append(
         _ item: Int, _ result: RowResult, messageID: String?, minted: @autoclosure () -> UUID7,
-        record: Record
+        record: Record?
     ) {
         okCount += 1
         if result.effect == .replayed { replayedCount += 1 }

@@ -17,23 +17,28 @@ final class ManyRecords {
     /// millisecond.
     private static let sliceCount = 1_000
 
-    private let exchange: Exchange
-    private var target: Target
+    let exchange: Exchange
+    var target: Target
     private let body: ByteBuffer
     private let plane: DataPlane
     private let waiter: ConnectionWaiter
-    private let messageIDPrefix: String?
+    let messageIDPrefix: String?
     private let orderKey: OrderKey?
-    private let timeout: Nanoseconds?
+    let timeout: Nanoseconds?
     private var source: ItemSource
-    private var tables: BulkLine.Tables
+    var tables: BulkLine.Tables
     private var csvColumns: [Int] = []
+    /// Why no row can be taken; each may have committed before all the same.
+    private var headerFailure: Failure?
+    /// For fingerprints.
+    var csvNames: [UInt64] = []
     private var groups = GroupList()
-    private var answer: ManyAnswer
+    var answer: ManyAnswer
 
     private var nextIndex = 0
     private var isInputTaken = false
-    private var onTheirWay = 0
+    /// Records of which something is still to be heard.
+    var onTheirWay = 0
     private var isSlicePending = false
     /// A record was wrong, and the catalog is being looked at before it is refused.
     private var isConfirming = false
@@ -67,7 +72,15 @@ final class ManyRecords {
         answer = ManyAnswer(
             count: source.count, isStreamed: fields.acceptsNDJSON,
             isMinimal: fields.preferences.isMinimal)
-        csvColumns = try resolvedHeader(target)
+        do {
+            csvColumns = try resolvedHeader(target)
+        } catch let failure as Failure
+            where messageIDPrefix != nil && exchange.isCatalogConfirmed
+            && failure.code.dependsOnDefinition
+        {
+            headerFailure = failure
+        }
+        if messageIDPrefix != nil { csvNames = source.header.map { PayloadHash.text($0) } }
     }
 
     /// Takes the tables' newest definitions for what comes next. Where this request cannot be read
@@ -189,11 +202,13 @@ final class ManyRecords {
         while left > 0 && !isInputTaken && !isConfirming {
             let index = nextIndex
             let before = source.mark
+            var taken: ItemSource.Item?
             do {
                 guard let item = try source.next(input) else {
                     isInputTaken = true
                     break
                 }
+                taken = item
                 nextIndex += 1
                 left -= 1
                 let (record, group) = try decode(item, index, input)
@@ -215,8 +230,15 @@ final class ManyRecords {
                     confirmCatalog(on: connection)
                     break
                 }
-                if let failed { groups.fail(failed.group, item: index) }
-                answer.append(index, judged(failure), messageID: nil)
+                var message: Message?
+                if let taken { message = self.message(taken, index, input, failure) }
+                let refused = GroupList.Refused(
+                    index: index, failure: judged(failure), message: message)
+                if let failed {
+                    groups.add(refused, to: failed.group)
+                } else {
+                    refuse(refused, on: connection)
+                }
             }
         }
         if nextIndex == source.count { isInputTaken = true }
@@ -260,14 +282,21 @@ final class ManyRecords {
             var cursor = JSONCursor(range)
             try decoder.takeObject(&cursor, input)
             try cursor.expectEnd(input)
+            if envelope.messageID != nil {
+                envelope.fingerprint = try fingerprint(item, schema, input)
+            }
             complete(&envelope, schema) { RecordSource(.record, copy(input, range)) }
             return (try decoder.finish(envelope, minting: plane.mint()), nil)
         case (.row(let fields, let range), .table(let schema, let options)):
+            if let headerFailure { throw headerFailure }
             var decoder = RecordDecoder(
                 table: schema, options: options, expectedByteCount: fields.count * 16)
             for (column, field) in zip(csvColumns, fields) {
                 let text = field.text ?? []
                 try decoder.takeText(column, text.span, field.text == nil ? nil : 0..<text.count)
+            }
+            if envelope.messageID != nil {
+                envelope.fingerprint = try fingerprint(item, schema, input)
             }
             complete(&envelope, schema) {
                 RecordSource(.csv, copy(input, source.headerRange) + copy(input, range))
@@ -301,14 +330,8 @@ final class ManyRecords {
     ) {
         var room = room
         while let group = groups.popFirst(fitting: max(room, 1)) {
-            if group.hasFailed {
-                for member in group.members {
-                    let failure = Failure(
-                        .rolledBack, "another member of the group was refused; nothing was written",
-                        table: member.record.table.publicName)
-                    answer.append(
-                        Answer.item(member.index), failure, messageID: member.record.messageID)
-                }
+            if !group.refused.isEmpty {
+                refuse(group, on: connection)
             } else {
                 room -= group.members.count
                 submissions += group.members
@@ -369,10 +392,4 @@ private func copy(_ input: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(input, range)
     return bytes
-}
-
-/// A line that belongs to a group and cannot be taken.
-private struct GroupMemberFailure: Error {
-    let group: String
-    let failure: Failure
 }

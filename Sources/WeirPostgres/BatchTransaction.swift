@@ -342,6 +342,10 @@ struct BatchTransaction {
         var report = BatchReport(outcome)
         report.error = DatabaseError(trouble.error)
         if outcome == .recordError(culprit: nil) { report.suspect = trouble.suspect }
+        if outcome == .transient(.lockTimeout) {
+            // Any record of the statement names the table.
+            report.suspect = trouble.step.flatMap { steps[$0].plan.positions.first }
+        }
         report.isConnected =
             ErrorClass(trouble.error) != .stop && outcome != .transient(.connectionLost)
         return report

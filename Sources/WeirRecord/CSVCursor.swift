@@ -4,6 +4,7 @@ package struct CSVCursor: Sendable {
     package struct Field: Sendable, Equatable {
         /// The text, its quotes removed; `nil` is NULL.
         package var text: [UInt8]?
+        package init(text: [UInt8]?) { self.text = text }
     }
 
     package var position: Int

@@ -2,6 +2,8 @@
 package struct Envelope: Sendable {
     /// The caller's message ID.
     package var messageID: String?
+    /// What the message says: of a record that has an ID.
+    package var fingerprint: UInt64?
     /// What the record is to be ordered by besides its row.
     package var orderKey: OrderKey?
     /// Kept of records that have a message ID.
@@ -10,10 +12,11 @@ package struct Envelope: Sendable {
     package var source: RecordSource?
 
     package init(
-        messageID: String? = nil, orderKey: OrderKey? = nil, origin: RecordOrigin? = nil,
-        source: RecordSource? = nil
+        messageID: String? = nil, fingerprint: UInt64? = nil, orderKey: OrderKey? = nil,
+        origin: RecordOrigin? = nil, source: RecordSource? = nil
     ) {
         self.messageID = messageID
+        self.fingerprint = fingerprint
         self.orderKey = orderKey
         self.origin = origin
         self.source = source

@@ -47,5 +47,11 @@ package struct MessagePrint: Sendable, Equatable {
     /// The first 128 bits of the ID's SHA-256.
     package let high: UInt64
     package let low: UInt64
+    /// `Fingerprint`.
     package let fingerprint: UInt64
+
+    package init(_ id: String, fingerprint: UInt64) {
+        (high, low) = MessageID.hash(id)
+        self.fingerprint = fingerprint
+    }
 }

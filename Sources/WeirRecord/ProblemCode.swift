@@ -71,6 +71,10 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         }
     }
 
+    /// Whether a record that is refused with it now may have been accepted before, when the table
+    /// or its settings were others.
+    package var mayFollowCommit: Bool { dependsOnDefinition || self == .forbiddenTable }
+
     package var title: String {
         switch self {
         case .invalidJSON: "The body is not valid JSON"

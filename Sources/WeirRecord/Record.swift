@@ -100,11 +100,10 @@ package final class Record: Sendable {
         origin = envelope.messageID == nil ? nil : envelope.origin
         source = table.policy.onReject == .deadLetter ? envelope.source : nil
         message = envelope.messageID.map { id in
-            let hash = MessageID.hash(id)
-            return MessagePrint(
-                high: hash.high, low: hash.low,
-                fingerprint: Fingerprint.of(
-                    table, options, bytes.span, fieldsEnd, except: mintedColumn))
+            guard let fingerprint = envelope.fingerprint else {
+                preconditionFailure("a message has a fingerprint")
+            }
+            return MessagePrint(id, fingerprint: fingerprint)
         }
         hasKey = key != nil
         let range = key ?? fieldsEnd..<fieldsEnd
@@ -121,13 +120,6 @@ package final class Record: Sendable {
     }
 
     package var byteCount: Int { bytes.count + (source?.bytes.count ?? 0) }
-
-    /// What the record says, as 64 bits that mean the same in every gateway: see `Fingerprint`.
-    package var fingerprint: UInt64 {
-        if let message { return message.fingerprint }
-        let bytes = bytes
-        return Fingerprint.of(table, options, bytes.span, fieldsEnd, except: mintedColumn)
-    }
 
     /// For an upsert, the first column without which no row can be inserted: it can only update.
     package var lackedColumn: Column? {

@@ -138,11 +138,6 @@ package struct RecordDecoder: Sendable {
     }
 
     /// The record, once everything has been taken.
-    package mutating func finish(messageID: String?) throws(Defect) -> Record {
-        try finish(Envelope(messageID: messageID))
-    }
-
-    /// The record, once everything has been taken.
     package mutating func finish(_ envelope: Envelope = Envelope()) throws(Defect) -> Record {
         let hasKey =
             !table.primaryKey.isEmpty && !firstKeyElement.isEmpty

@@ -79,8 +79,8 @@ package final class TableSchema: Sendable {
     package let orderKeyColumn: Int?
     /// The column that tells newer rows from older ones, where the operator named one.
     package let versionColumn: Int?
-    /// Of each column's name: `Fingerprint`.
-    let columnHashes: [UInt64]
+    /// Of its own name: `Fingerprint`.
+    let nameHash: UInt64
     /// For each column.
     let encodings: [ValueEncoding]
     /// Some value of the key has more than one encoding.
@@ -119,11 +119,7 @@ package final class TableSchema: Sendable {
             columns.firstIndex { $0.name == name }
         }
         encodings = columns.map { ValueEncoding(column: $0) }
-        columnHashes = columns.map { column in
-            var hash = StableHash()
-            hash.add(column.name)
-            return hash.value
-        }
+        nameHash = PayloadHash.fold(PayloadHash.text(schemaName), PayloadHash.text(name))
         let requiredColumns =
             mayDropRows ? [] : columns.indices.filter { columns[$0].isRequired }
         var required = ColumnSet()

@@ -21,7 +21,33 @@ extension Record {
             table: table, options: options, expectedByteCount: json.utf8.count)
         if let key { try decoder.take(key, isKey: true) }
         try decoder.take(json, isKey: false)
+        var envelope = envelope
+        if envelope.messageID != nil && envelope.fingerprint == nil {
+            envelope.fingerprint = try Fingerprint.of(json, for: table, options, key: key)
+        }
         return try decoder.finish(envelope)
+    }
+}
+
+extension Fingerprint {
+    /// Of a line of `/v1/bulk` with this `data` and `key`.
+    package static func of(
+        _ json: String, for table: TableSchema, _ options: WriteOptions = WriteOptions(.insert),
+        key: String? = nil
+    ) throws(Defect) -> UInt64 {
+        var print = Fingerprint(
+            table, options.operation, rule: options.isConflictRuleSaid ? options.onConflict : nil,
+            version: options.isVersionColumnSaid
+                ? options.versionColumn.map { table.columns[$0].name } : nil)
+        if let key {
+            let bytes = Array(key.utf8)
+            var cursor = JSONCursor(0..<bytes.count)
+            try print.takeKey(&cursor, bytes.span)
+        }
+        let bytes = Array(json.utf8)
+        var cursor = JSONCursor(0..<bytes.count)
+        try print.takeData(&cursor, bytes.span)
+        return print.value
     }
 }
 

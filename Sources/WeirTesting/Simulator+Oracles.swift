@@ -209,6 +209,7 @@ extension Simulator {
     private mutating func passed(_ transition: Transition) {
         switch transition {
         case .halved: occurrences.halvings += 1
+        case .parted: occurrences.partings += 1
         case .willRetry: occurrences.retries += 1
         case .suspected: occurrences.suspicions += 1
         case .deadLettering: break

@@ -57,6 +57,10 @@ extension Simulator {
 
     /// What an error seems to speak of: the right record mostly, any other now and then.
     private mutating func suspect(_ attempt: Attempt, _ outcome: BatchOutcome) -> Int? {
+        if outcome == .transient(.lockTimeout) {
+            // Any record of the statement that waited; its table is what counts.
+            return random.chance(80) ? random.below(attempt.records.count + 1) : nil
+        }
         guard case .recordError = outcome, random.chance(plan.suspicion) else { return nil }
         if random.chance(15) { return random.below(attempt.records.count + 1) }
         return attempt.records.firstIndex { database.records[$0].hasOffended }

@@ -40,6 +40,7 @@ package struct Simulator {
         package var assignments = 0
         package var commits = 0
         package var halvings = 0
+        package var partings = 0
         package var isolations = 0
         package var retries = 0
         package var joins = 0

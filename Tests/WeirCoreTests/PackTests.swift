@@ -129,11 +129,13 @@ import WeirCore
 
 extension Machine {
     /// The ticket of a pack that must be queued; it is not dispatched.
-    fileprivate mutating func queue(
-        pack keys: [UInt64], recordCount: Int? = nil, deadline: Timestamp = at(1_000)
+    mutating func queue(
+        pack keys: [UInt64], recordCount: Int? = nil, table: TableID = orders,
+        deadline: Timestamp = at(1_000)
     ) -> Ticket {
         let admission = admit(
-            pack: record(nil, deadline: deadline), recordCount: recordCount ?? keys.count,
+            pack: record(nil, table: table, deadline: deadline),
+            recordCount: recordCount ?? keys.count,
             orderHashes: keys, now: .zero)
         guard case .queued(let ticket) = admission else {
             Issue.record("a pack was not queued: \(admission)")

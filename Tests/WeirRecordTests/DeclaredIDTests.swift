@@ -24,7 +24,7 @@ import WeirRecord
         if let path { try decoder.takePathKey(path.map { Array($0.utf8) }) }
         var cursor = JSONCursor(0..<bytes.count)
         try decoder.takeObject(&cursor, bytes.span)
-        return try decoder.finish(Envelope(messageID: "m"), minting: id)
+        return try decoder.finish(Envelope(messageID: "m", fingerprint: 7), minting: id)
     }
 
     private var text: String { Self.id.typeID("order") }
@@ -99,20 +99,6 @@ import WeirRecord
             let defect = #expect(throws: Defect.self) { try minted("{}", operation, into: table) }
             #expect(defect?.code == .missingKey)
         }
-    }
-
-    @Test func aRepetitionIsTheSameMessageWhateverIsMinted() throws {
-        let table = try table(.uuid)
-        let generator = IDGenerator()
-        let (one, other) = (generator.next(unixNanoseconds: 1), generator.next(unixNanoseconds: 1))
-        let first = try minted(#"{"note":"x"}"#, into: table, id: one)
-        let second = try minted(#"{"note":"x"}"#, into: table, id: other)
-        #expect(first.fields["id"] != second.fields["id"])
-        #expect(first.fingerprint == second.fingerprint)
-        let third = try minted(#"{"note":"y"}"#, into: table, id: one)
-        #expect(first.fingerprint != third.fingerprint)
-        let said = try minted(#"{"note":"x","id":"\#(one.typeID("order"))"}"#, into: table)
-        #expect(first.fingerprint != said.fingerprint)
     }
 
     // MARK: Rows

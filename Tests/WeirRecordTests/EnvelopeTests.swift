@@ -43,7 +43,8 @@ import WeirRecord
     @Test func theOriginIsKeptOfMessages() throws {
         let trace = TraceID(traceparent: "00-\(Self.trace)-00f067aa0ba902b7-01")
         let origin = RecordOrigin(.said("r-1"), trace: trace)
-        let message = try record("{}", orders, Envelope(messageID: "m", origin: origin))
+        let message = try record(
+            "{}", orders, Envelope(messageID: "m", fingerprint: 7, origin: origin))
         #expect(message.origin?.requestID == "r-1" && message.origin?.traceID == Self.trace)
         #expect(try record("{}", orders, Envelope(origin: origin)).origin == nil)
         let minted = RecordOrigin(.minted(UUID7(high: 0x0123_4567_89AB_7000, low: 1 << 63)))

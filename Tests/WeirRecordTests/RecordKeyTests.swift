@@ -16,7 +16,6 @@ import WeirRecord
             #expect(record.fields == inBody.fields)
             #expect(record.orderHash == inBody.orderHash)
             #expect(record.columns == inBody.columns)
-            #expect(record.fingerprint == inBody.fingerprint)
         }
     }
 

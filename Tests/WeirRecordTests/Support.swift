@@ -51,6 +51,28 @@ func decode(
     try decode(Array(body.utf8), operation, into: table, path: path)
 }
 
+/// What such a request says, as a message; `key` is that of a line of `/v1/bulk`.
+func fingerprint(
+    _ body: String?, _ operation: WeirRecord.Operation = .insert, into table: TableSchema = orders,
+    path: [String]? = nil, key: String? = nil, rule: ConflictRule? = nil, version: String? = nil
+) throws(Defect) -> UInt64 {
+    var print = Fingerprint(table, operation, rule: rule, version: version)
+    if let path { print.takeKey(path.map { Array($0.utf8) }) }
+    if let key {
+        let bytes = Array(key.utf8)
+        var cursor = JSONCursor(0..<bytes.count)
+        try print.takeKey(&cursor, bytes.span)
+        try cursor.expectEnd(bytes.span)
+    }
+    if let body {
+        let bytes = Array(body.utf8)
+        var cursor = JSONCursor(0..<bytes.count)
+        try print.takeData(&cursor, bytes.span)
+        try cursor.expectEnd(bytes.span)
+    }
+    return print.value
+}
+
 /// What is wrong with such a request, its table left out; `nil` when it is accepted.
 func defect(
     _ body: String, _ operation: WeirRecord.Operation = .insert, in table: TableSchema = orders,

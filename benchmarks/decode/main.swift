@@ -27,6 +27,16 @@ func own(_ text: [UInt8], _ table: TableSchema) -> () throws -> Int {
     }
 }
 
+/// What a record with a message ID costs besides.
+func fingerprint(_ text: [UInt8], _ table: TableSchema) -> () throws -> Int {
+    {
+        var print = Fingerprint(table, .insert, rule: nil, version: nil)
+        var cursor = JSONCursor(0..<text.count)
+        try print.takeData(&cursor, text.span)
+        return Int(truncatingIfNeeded: print.value >> 1) | 1
+    }
+}
+
 /// The grammar alone: nothing is made of what is read.
 func grammar(_ text: [UInt8]) -> () throws -> Int {
     {
@@ -57,10 +67,12 @@ let decoder = JSONDecoder()
 var sides = [
     Side(name: "own small", decode: own(Samples.small, Samples.orders)),
     Side(name: "grammar small", decode: grammar(Samples.small)),
+    Side(name: "fingerprint small", decode: fingerprint(Samples.small, Samples.orders)),
     Side(name: "JSONSerialization small") { try FoundationReaders.serialization(small) },
     Side(name: "JSONDecoder small") { try FoundationReaders.decoder(decoder, small) },
     Side(name: "own large", decode: own(Samples.large, Samples.orders)),
     Side(name: "grammar large", decode: grammar(Samples.large)),
+    Side(name: "fingerprint large", decode: fingerprint(Samples.large, Samples.orders)),
     Side(name: "JSONSerialization large") { try FoundationReaders.serialization(large) },
     Side(name: "JSONDecoder large") { try FoundationReaders.decoder(decoder, large) },
     Side(name: "plain", decode: own(Samples.issue, Samples.plain)),

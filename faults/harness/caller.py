@@ -105,6 +105,27 @@ class Callers:
             low, high = self.config["backoff"]
             await asyncio.sleep(low + rng.random() * (high - low))
 
+    async def settle_stream(self, rng, records, requests: list[Request]) -> None:
+        """Sends requests in a row on one connection; what has no final answer then is sent again,
+        one after the other."""
+        for record in records:
+            self.log.write(
+                e="invoke", id=record.id, n=1, kind=record.kind, again=False, **record.facts)
+        answers = await rng.choice(self.clients).send_all(requests, self.config["timeout"])
+        pending = []
+        for record, request, answer in zip(records, requests, answers):
+            if isinstance(answer, Response):
+                kind, details = self._answers(answer, 1)[0]
+            else:
+                kind = "refused" if isinstance(answer, Refused) else "lost"
+                details = {"why": str(answer)[:80]}
+            self.log.write(
+                e="answer", id=record.id, n=1, c=kind, again=False, kind=record.kind, **details)
+            if kind not in FINAL:
+                pending.append((record, request))
+        for record, request in pending:
+            await self.settle(rng, [record], request)
+
     async def _attempt(self, rng, request, count, attempt) -> list[tuple[str, dict]]:
         client = rng.choice(self.clients)
         broken, delay = None, 0.0

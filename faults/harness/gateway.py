@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -223,7 +224,19 @@ class Gateway:
         self.samples.append({"rss_kb": rss, "fds": descriptors})
 
 
+# Below the ports that systems give to connections: while a gateway is dead nobody else gets its own.
+_ports = itertools.cycle(range(20000, 30000))
+for _ in range(os.getpid() * 37 % 10000):
+    next(_ports)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Nobody listens there, and this process has not handed it out lately."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue

@@ -162,7 +162,8 @@ class Contents:
                 self.replay[identity] = {"outcome": int(outcome), "attempt": attempt, "xmin": xmin}
                 self.replay_count[identity] += 1
             for identity, outcome in pg.query(f"SELECT id, outcome FROM weir.attempt_{generation}"):
-                self.attempts[identity] = int(outcome)
+                # Whoever asks after a change of generation puts the fence into the other one.
+                self.attempts[identity] = min(int(outcome), self.attempts.get(identity, 1))
         if pg.value("SELECT to_regclass('weir.dead_letter')") is not None:
             self.dead = pg.query(
                 "SELECT message_id, encode(raw, 'hex'), sqlstate, constraint_name, table_name "

@@ -33,11 +33,14 @@ def check_live(r: "Round") -> None:
             stuck = pg.query(
                 "SELECT pid, state FROM pg_stat_activity WHERE datname = current_database() "
                 f"AND usename = '{ROLE}' AND state LIKE 'idle in transaction%'")
-        if count == wanted and not stuck:
+        held = [g.metrics().get("weir_queue_rows", 0) for g in r.gateways]
+        if count == wanted and not stuck and not any(held):
             return
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
+    if any(held):
+        r.broken("RECON", f"records are held that nobody waits for: {held}")
     if count != wanted:
         r.broken("LIVE", f"connections are {count}, not {wanted}")
     if stuck:

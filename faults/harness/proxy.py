@@ -19,10 +19,11 @@ from .wire import (
     messages, uuid_in,
 )
 
-# What a script may answer at a point; or (CUT, n), to cut after n bytes of the message.
+# What a script may answer at a point; or (CUT, n), to cut after n bytes of the message, and at what
+# the gateway sends another message to send instead.
 FORWARD, CUT, DROP = "forward", "cut", "drop"
 
-Script = Callable[[Point], "str | tuple[str, int] | None"]
+Script = Callable[[Point], "str | bytes | tuple[str, int] | None"]
 
 
 class Link:
@@ -103,8 +104,11 @@ class Link:
                     # What came before stands at the server while the script thinks.
                     self.server.sendall(out)
                     out.clear()
-                    if self.proxy.ask(point) == CUT:
+                    verdict = self.proxy.ask(point)
+                    if verdict == CUT:
                         return False
+                    if isinstance(verdict, bytes):
+                        message = verdict
                 if point.name == "commit":
                     point.transaction.commit_forwarded = True
             out += message
@@ -125,7 +129,9 @@ class Link:
         if kind == ord("B"):
             portal, name = message[5:].split(b"\0", 2)[:2]
             sql = self._statements.get(name, "")
-            return self._statement(sql, message[5 + len(portal) + len(name) + 2 :])
+            point = self._statement(sql, message[5 + len(portal) + len(name) + 2 :])
+            point.message = message
+            return point
         if kind == ord("Q"):
             return self._statement(message[5:-1].decode(errors="replace"), b"")
         return None
@@ -259,13 +265,14 @@ class Proxy:
             self.links.append(link)
             link.start()
 
-    def ask(self, point: Point) -> "str | tuple[str, int]":
+    def ask(self, point: Point) -> "str | bytes | tuple[str, int]":
         script = self.script
         verdict = (script(point) if script is not None else None) or FORWARD
         if verdict != FORWARD:
             transaction = point.transaction
+            said = "replace" if isinstance(verdict, bytes) else verdict
             self.log.append(
-                (time.monotonic(), point.name, verdict, point.link.number,
+                (time.monotonic(), point.name, said, point.link.number,
                  transaction.number if transaction else 0, transaction.marker if transaction else "")
             )
         return verdict

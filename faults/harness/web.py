@@ -72,6 +72,30 @@ class Client:
             else:
                 self._abort(writer)
 
+    async def send_all(
+        self, requests: list[Request], timeout: float
+    ) -> "list[Response | Refused | Lost]":
+        """Sends requests in a row on one connection, before any is answered."""
+        try:
+            reader, writer = await self._connection()
+        except Refused as error:
+            return [error] * len(requests)
+        answers: list = []
+        try:
+            async with asyncio.timeout(timeout):
+                writer.write(b"".join(request.bytes() for request in requests))
+                await writer.drain()
+                for _ in requests:
+                    answers.append(await _read(reader))
+                    if answers[-1].headers.get("connection", "").lower() == "close":
+                        raise Lost("closed")
+            self._idle.append((reader, writer))
+        except (OSError, asyncio.IncompleteReadError, ValueError, asyncio.TimeoutError, Lost) as error:
+            self._abort(writer)
+            lost = Lost(str(error) or type(error).__name__)
+            answers += [lost] * (len(requests) - len(answers))
+        return answers
+
     async def _connection(self):
         while self._idle:
             reader, writer = self._idle.pop()

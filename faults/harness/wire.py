@@ -99,6 +99,15 @@ def uuid_in(sql: str, parameters: bytes) -> str | None:
     return None
 
 
+def bound_to(message: bytes, name: bytes) -> bytes | None:
+    """A Bind message as if it named another prepared statement; `None` for any other message."""
+    if message[:1] != b"B":
+        return None
+    portal, _, rest = message[5:].split(b"\0", 2)
+    body = portal + b"\0" + name + b"\0" + rest
+    return b"B" + struct.pack("!I", len(body) + 4) + body
+
+
 def messages(buffer: bytearray):
     """Takes the whole messages off the front of the buffer."""
     at = 0

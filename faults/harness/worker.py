@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # What a caller does next, in parts of a thousand: 70 % new, 20 % again, 5 % poison, 5 % bursts.
 MIX = {
-    "append": 200, "anonymous": 50, "dead": 60, "tick": 110, "upsert": 150, "life": 40, "pair": 30,
-    "bulk": 60,
+    "append": 160, "stream": 40, "anonymous": 50, "dead": 60, "tick": 110, "upsert": 150,
+    "life": 40, "pair": 30, "bulk": 60,
     "poison": 40, "poison_dead": 10, "burst": 50, "twins": 100, "again": 100,
 }
 
@@ -45,7 +45,7 @@ class Worker:
             "append": ["t_append"], "anonymous": ["t_append"], "dead": ["t_dead"], "tick": ["t_tick"], "upsert": ["t_upsert"],
             "life": ["t_life"], "pair": ["t_append", "t_tick"], "poison": ["t_append"],
             "bulk": ["t_append", "t_tick", "t_upsert"], "poison_dead": ["t_dead"],
-            "burst": ["t_append"], "twins": ["t_append", "t_tick", "t_upsert"], "again": [],
+            "burst": ["t_append"], "stream": ["t_append"], "twins": ["t_append", "t_tick", "t_upsert"], "again": [],
         }
         return set(tables[kind])
 
@@ -147,6 +147,16 @@ class Worker:
             "Content-Type": "application/json", "Idempotency-Key": base, "Weir-Order-Key": key})
         self.recent.append((records, request))
         await self.callers.settle(self.rng, records, request)
+
+    async def _stream(self):
+        """Records of one key on one connection, none of which waits for the answer to another."""
+        base, key = self._id(), f"{self.name}.t_append.s"
+        records = [
+            model.append(f"{base}#{i}", key, self._next(key))
+            for i in range(self.rng.randrange(2, 7))
+        ]
+        await self.callers.settle_stream(
+            self.rng, records, [self._single(record) for record in records])
 
     def _lines(self, records: list[model.Record], group: str | None = None) -> Request:
         lines = []

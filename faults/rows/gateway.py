@@ -13,14 +13,15 @@ from harness.rows import BOTH, row
 
 # Socket sends to the database up to which F-02 kills; most lie before the thousandth record.
 SENDS = 200
+# Of what comes for t_dead less than a twentieth is bad, or the gateway takes it for the table's fault.
 POISON_MIX = {
-    "append": 300, "dead": 200, "tick": 60, "upsert": 60, "poison": 120, "poison_dead": 9,
+    "append": 200, "dead": 400, "tick": 60, "upsert": 60, "poison": 80, "poison_dead": 16,
     "burst": 60, "pair": 40, "again": 60,
 }
 
 
 @row("F-01", "kill -9 the gateway under load, and start it again", unknown=BOTH,
-     unknown_from="callers", at_least={"kills": 3, "straddled": 1}, selected=2)
+     unknown_from="callers", at_least={"kills": 3, "straddled": 1}, selected=1)
 def kill(r: Round) -> None:
     r.begin()
     r.load(r.seconds + 1.5)

@@ -13,7 +13,7 @@ from harness.wire import Point
 from harness.round import Round
 from harness.rows import row
 
-from .database import errors
+from .database import errors, nobody_rejected
 
 # What a record of another lane may take while one is held up: a lock's timeout and some more.
 NEIGHBOUR_SECONDS_MAX = 1.5
@@ -30,7 +30,8 @@ def served_between(r: Round, begun: float, ended: float, is_neighbour) -> list[f
 
 
 def check_blast(r: Round) -> None:
-    """Records that the lock does not concern were served meanwhile, and soon."""
+    """Records that the lock does not concern were served meanwhile, and soon; nobody was rejected."""
+    nobody_rejected(r)
     begun, ended, is_neighbour, least = r.blast
     served = sorted(served_between(r, begun, ended, is_neighbour))
     if len(served) < least:
@@ -133,7 +134,7 @@ def open_elsewhere(r: Round) -> None:
 
 
 @row("F-26", "a deadlock with an application that locks in the other order", at_least={"40P01": 2},
-     selected=1)
+     after=nobody_rejected, selected=1)
 def deadlock(r: Round) -> None:
     r.begin(settings={"database.lock_timeout": "2s"})
     r.proxy.script = errors(r)

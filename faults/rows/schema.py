@@ -9,31 +9,10 @@ from harness.wire import Point
 from harness.round import Round
 from harness.rows import row
 
-from .database import errors
+from .database import codes_of_rejected, errors, nobody_rejected
 
 # Records that may become dead letters before the gateway sees that it is the table that is wrong.
 BEFORE_BREAKER = 20
-
-
-def codes_of_rejected(r: Round, *kinds: str) -> dict[str, int]:
-    """Why records that are good were refused for good."""
-    found: dict[str, int] = {}
-    for message in r.history.of_kind(*kinds):
-        if message.facts.get("bad"):
-            continue
-        for answer in message.answers:
-            if answer["c"] in ("rejected", "dead"):
-                code = f"{answer['c']} {answer.get('code', '')}"
-                found[code] = found.get(code, 0) + 1
-    return found
-
-
-def nobody_rejected(r: Round) -> None:
-    """What is wrong is the table: no good record is refused for good, and none is a dead letter."""
-    codes = codes_of_rejected(r, "append", "dead", "tick", "upsert")
-    codes.pop("rejected rolled-back", None)
-    if codes:
-        r.broken("DEAD", f"good records were refused for what is wrong with the table: {codes}")
 
 
 def no_mass_letters(r: Round) -> None:
