@@ -47,10 +47,7 @@ extension LoadRun {
         var unique: Set<String> = []
         if let name = options.table {
             guard let found = try await desk.table(name) else {
-                throw Failure(
-                    .configuration,
-                    "there is no table \(name.publicName) in this database, or none that this role "
-                        + "may see")
+                throw Failure(.configuration, Self.unknownTable(name))
             }
             (model, unique) = found
         }
@@ -82,6 +79,10 @@ extension LoadRun {
             try? await scratch.drop()
             throw error
         }
+    }
+
+    static func unknownTable(_ name: TableName) -> String {
+        "there is no table \(name.publicName) in this database, or none that this role may see"
     }
 
     private func stage(

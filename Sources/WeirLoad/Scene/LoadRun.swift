@@ -38,7 +38,13 @@ package struct LoadRun: Sendable {
     }
 
     package struct Failure: Error {
-        package enum Kind: Sendable { case unreachable, configuration, failure }
+        package enum Kind: Sendable {
+            case unreachable
+            case configuration
+            /// Others are at work: another time.
+            case busy
+            case failure
+        }
         package let kind: Kind
         package let reason: String
 
