@@ -19,7 +19,7 @@ package enum BenchHTML {
 
     private static func table(_ findings: Findings, _ words: BenchWords, rows: Int) -> String {
         var html = "<h2>By connections, batches of \(grouped(rows)) rows</h2>"
-        html += "<div class=scroll><table><thead><tr><th></th>"
+        html += "<div class=scroll><table class=narrow><thead><tr><th></th>"
         html += BenchWords.columns.map { "<th>\(escaped($0))</th>" }.joined()
         html += "</tr></thead><tbody>"
         for row in findings.rows {

@@ -37,7 +37,10 @@ struct BenchWords {
     var remarks: [(title: String, text: String)] {
         guard let findings = report.findings, let sweep = report.sweep else { return [] }
         var list: [(String, String)] = []
-        for reason in findings.reasons { list.append(("because", reason)) }
+        if !findings.reasons.isEmpty {
+            let title = findings.recommendation == nil ? "because" : "note"
+            list.append((title, findings.reasons.joined(separator: "; besides, ")))
+        }
         if let told = findings.recommendation {
             let shares = told.distribution.map { "\($0.connections): \(percent($0.share))" }
             var text =

@@ -76,7 +76,7 @@ package struct Sweep: Sendable {
     private static let pairsMin = 2
     private static let pairsMax = 200
     /// How much longer than planned it may take, where the pairs have not decided.
-    package static let extensionMax = 1.5
+    package static let extensionMax = 2.0
     /// Bootstrap replicates that say what to measure next, and those that say the result.
     private static let replicatesWhile = 400
     /// When nothing more is measured: less than the 5 % that the result allows, or chance would
@@ -196,7 +196,7 @@ package struct Sweep: Sendable {
 
     private mutating func pairSteps(elapsed: Double) -> [Step] {
         // Batch sizes, hold and the last anchor take 16 windows. What noise leaves undecided then
-        // may take half as long again.
+        // may take as long again.
         let isLate = elapsed + 4 * plan.window > Self.extensionMax * plan.seconds - 16 * plan.window
         guard pairCount < Self.pairsMax, !isLate || pairCount < Self.pairsMin else { return [] }
         guard let pair = undecided() else {

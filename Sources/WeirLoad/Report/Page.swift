@@ -29,7 +29,9 @@ enum Page {
         th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;\
         white-space:nowrap}\
         th[scope=row],th:first-child{text-align:left;font-weight:400;color:var(--dim);\
-        white-space:normal;min-width:7rem}@media(max-width:40rem){th,td{padding:.2rem .35rem;\
+        white-space:normal;min-width:7rem}.narrow th:first-child{min-width:0}\
+        .narrow td:last-child,.narrow th:last-child{text-align:left;white-space:normal;\
+        min-width:9rem}@media(max-width:40rem){th,td{padding:.2rem .35rem;\
         font-size:.9rem}}\
         .charts{display:grid;gap:1rem;\
         grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\
