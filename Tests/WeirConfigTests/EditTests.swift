@@ -55,10 +55,7 @@ import WeirConfig
         ("{database: {connections: 8}}", "it is written in a way that cannot be changed safely"),
         ("database:\n\tconnections: 8\n", "line 2: a tab stands in the indentation"),
         ("database: 5\n", "it is written in a way that cannot be changed safely"),
-        (
-            "database:\n  connections: 8\n...\n",
-            "it is written in a way that cannot be changed safely"
-        ),
+        ("database:\n  connections: 8\n...\n", "line 3: a second document begins here"),
         ("batch:\nbatch:\n", "line 2: \"batch\" stands twice"),
     ])
     func whatCannotBeChangedSafelyIsLeftAlone(_ text: String, _ reason: String) {
