@@ -16,6 +16,7 @@ struct LoadCommand: AsyncParsableCommand {
               weir load --embedded --compare direct,pgbouncer,gateway --shape bulk-edit
               weir load --db postgres:///app --rate 2000 -z 60s --threshold 'p99<50ms'
               weir load --db postgres:///app --table orders --op patch --hot-keys 50 -c 100 -z 30s
+              weir load --db postgres:///app --table orders --from orders.ndjson --rate 500
               weir load --db postgres:///app --phases run.yaml --json result.json --html result.html
               weir load --gateway 127.0.0.1:8432 --db postgres:///app --table orders --yes
 
@@ -48,6 +49,9 @@ struct LoadCommand: AsyncParsableCommand {
 
     @Flag(help: "Write to the real table.")
     var yes = false
+
+    @Option(help: "Insert the records of this NDJSON file, in turn. Default: records are made up.")
+    var from: String?
 
     @Option(
         help: """

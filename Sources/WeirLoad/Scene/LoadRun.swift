@@ -16,6 +16,8 @@ package struct LoadRun: Sendable {
         /// What the scratch table is to be like, or the real table.
         package var table: TableName?
         package var usesRealTable = false
+        /// What is inserted; `nil` makes records up.
+        package var records: RecordFile?
         /// One that runs; `nil` starts one for the run.
         package var gateway: ListenAddress?
         /// This program, to start a gateway with.
