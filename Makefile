@@ -1,7 +1,7 @@
 # The front door: everything that people and CI do goes through these targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test check format lint benchmark simulate faults mutants fuzz example clean
+.PHONY: help deps build run test check format lint benchmark knees simulate faults mutants fuzz example clean
 
 # CI treats warnings as errors; so does `make check`.
 ifdef CI
@@ -41,6 +41,9 @@ benchmark: build ## Measure every figure in docs/BENCHMARKS.md (about 10 minutes
 	swift build -c release --product nio-echo
 	swift build -c release --product decode-times
 	python3 benchmarks/run.py $(ARGS)
+
+knees: build ## Let weir bench find knees that are known, 20 times each (about 40 minutes)
+	python3 benchmarks/knees.py --weir .build/release/weir $(ARGS)
 
 SEEDS ?= 20000
 FIRST_SEED ?= 1

@@ -42,7 +42,7 @@ extension Duration {
 }
 
 /// Bytes: a whole number, alone or with `KiB`, `MiB` or `GiB`; `nil` for anything else.
-func byteCount(configured text: String) -> Int? {
+package func byteCount(configured text: String) -> Int? {
     guard let (number, unit) = parts(text) else { return nil }
     if unit.isEmpty { return number }
     guard let size = bytesPerUnit.first(where: { $0.unit == unit })?.count else { return nil }

@@ -60,27 +60,27 @@ package import WeirCore
         (unsafe PQsocket(connection), wantsWrite)
     }
 
-    /// Sends one statement with parameters in text form, each ended by a zero byte.
+    /// Sends one statement with parameters in text form, each ended by a zero byte; `nil` is NULL.
     ///
     /// - Returns: false when the connection is gone.
-    package func send(_ sql: String, _ parameters: [[UInt8]]) -> Bool {
+    package func send(_ sql: String, _ parameters: [[UInt8]?]) -> Bool {
         failure = nil
         let sent: Int32
         if parameters.isEmpty {
             sent = unsafe PQsendQueryParams(connection, sql, 0, nil, nil, nil, nil, 0)
         } else {
             // One buffer for all, so that each pointer holds while libpq copies.
-            var starts: [Int] = []
+            var starts: [Int?] = []
             var bytes: [UInt8] = []
             for parameter in parameters {
-                starts.append(bytes.count)
-                bytes += parameter
+                starts.append(parameter == nil ? nil : bytes.count)
+                bytes += parameter ?? []
             }
             sent = unsafe bytes.withUnsafeBytes { buffer -> Int32 in
-                guard let base = unsafe buffer.bindMemory(to: CChar.self).baseAddress else {
-                    return 0
+                let base = unsafe buffer.bindMemory(to: CChar.self).baseAddress
+                let pointers = unsafe starts.map { start in
+                    unsafe start.flatMap { start in unsafe base.map { unsafe $0 + start } }
                 }
-                let pointers = unsafe starts.map { unsafe Optional(base + $0) }
                 return unsafe PQsendQueryParams(
                     connection, sql, Int32(starts.count), nil, pointers, nil, nil, 0)
             }

@@ -41,17 +41,18 @@ package struct ConnectionBudget: Sendable, Equatable {
         package var free: Int { max(0, min(serverFree, roleFree, databaseFree)) }
     }
 
-    package init(_ figures: Figures) {
+    /// - Parameter most: more are not derived, however many are free.
+    package init(_ figures: Figures, most: Int = ConnectionBudget.derivedMax) {
         let server = figures.serverFree
         let free = figures.free
-        connections = max(1, min(Self.derivedMax, free / 2))
+        connections = max(1, min(most, free / 2))
         func limit(_ name: String, _ limit: Int, _ inUse: Int) -> String {
             limit < 0
                 ? "\(name) unlimited"
                 : "\(name) \(limit) limit - \(inUse) in use = \(limit - inUse)"
         }
         derivation =
-            "\(connections) = at least 1, at most \(Self.derivedMax), half of \(free) free; "
+            "\(connections) = at least 1, at most \(most), half of \(free) free; "
             + "free = least of: "
             + "server \(figures.maxConnections) max_connections - \(figures.reserved) reserved - "
             + "\(figures.inUse) in use = \(server), "

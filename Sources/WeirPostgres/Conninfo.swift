@@ -9,6 +9,8 @@ package struct Conninfo: Sendable {
     private let settings: [(String, String)]
     private let passwordFile: String?
     private var manner = Manner.gateway
+    /// Overrules what the text says; empty leaves that as it is.
+    private var applicationName = ""
 
     /// How much of the server is asked for at connecting.
     package enum Manner: Sendable {
@@ -66,6 +68,13 @@ package struct Conninfo: Sendable {
         return copy
     }
 
+    /// The same database, under a name by which the server's views can tell these connections.
+    package func named(_ applicationName: String) -> Conninfo {
+        var copy = self
+        copy.applicationName = applicationName
+        return copy
+    }
+
     /// What the gateway sets on each of its connections, as the server shows it; times in ms.
     package var settingsWanted: [(name: String, value: String)] {
         settings.map { ($0.0, String($0.1.filter { $0 != "\\" })) }
@@ -83,6 +92,7 @@ package struct Conninfo: Sendable {
             ("client_encoding", manner == .bare ? "" : "UTF8"),
             ("options", options),
             ("fallback_application_name", "weir"),
+            ("application_name", applicationName),
             ("tcp_user_timeout", "10000"),
             ("keepalives_idle", "5"),
             ("keepalives_interval", "2"),

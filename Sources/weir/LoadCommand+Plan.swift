@@ -26,6 +26,7 @@ extension LoadCommand {
         if requests != nil && clients == nil {
             throw ValidationError("-n goes with -c; an open loop has --rate and -z")
         }
+        if from != nil && table == nil { throw ValidationError("--from needs --table: which one?") }
         if yes && table == nil { throw ValidationError("--yes needs --table: which one?") }
         if gateway != nil && !yes {
             throw ValidationError(
@@ -105,6 +106,9 @@ extension LoadCommand {
                 "edits are made on a scratch copy only: without --yes; of a real table the audit "
                     + "could not tell whose they were")
         }
+        if from != nil && operation != .insert {
+            throw ValidationError("--from inserts records: without --op, and not with bulk-edit")
+        }
         plan.operation = operation
         plan.rowsPerCall = rowsPerCall ?? (isEdit ? 2 : 1)
         plan.hotKeys = hotKeys
@@ -131,6 +135,16 @@ extension LoadCommand {
         throw ExitCode.configuration
     }
 
+    private func readRecords(_ path: String) throws -> RecordFile {
+        do throws(FileFailure) {
+            return RecordFile(
+                try SmallFile.read(path, byteCountMax: RecordFile.byteCountMax), path: path)
+        } catch {
+            complain("--from: \(path): \(error.reason)")
+            throw ExitCode.configuration
+        }
+    }
+
     func options(_ plan: LoadPlan, conninfo: String?) throws -> LoadRun.Options {
         let text = conninfo ?? db ?? ""
         let info: Conninfo
@@ -144,6 +158,7 @@ extension LoadCommand {
         var options = LoadRun.Options(plan: plan, database: text, conninfo: info)
         options.table = table.map { TableName($0) }
         options.usesRealTable = yes
+        options.records = try from.map(readRecords)
         options.ownsDatabase = embedded
         if let gateway {
             guard let address = ListenAddress(gateway) else {

@@ -16,6 +16,7 @@ struct LoadCommand: AsyncParsableCommand {
               weir load --embedded --compare direct,pgbouncer,gateway --shape bulk-edit
               weir load --db postgres:///app --rate 2000 -z 60s --threshold 'p99<50ms'
               weir load --db postgres:///app --table orders --op patch --hot-keys 50 -c 100 -z 30s
+              weir load --db postgres:///app --table orders --from orders.ndjson --rate 500
               weir load --db postgres:///app --phases run.yaml --json result.json --html result.html
               weir load --gateway 127.0.0.1:8432 --db postgres:///app --table orders --yes
 
@@ -48,6 +49,9 @@ struct LoadCommand: AsyncParsableCommand {
 
     @Flag(help: "Write to the real table.")
     var yes = false
+
+    @Option(help: "Insert the records of this NDJSON file, in turn. Default: records are made up.")
+    var from: String?
 
     @Option(
         help: """
@@ -148,14 +152,18 @@ struct LoadCommand: AsyncParsableCommand {
         let control = LoadRun.Control()
         let interrupt = InterruptOnce { control.interrupt() }
         defer { withExtendedLifetime(interrupt) {} }
-        let server = embedded ? try await startEmbedded() : nil
+        let server = embedded ? try await startPrivateServer("load") : nil
         let outcome: Result<RunReport, any Error>
         do {
             var options = try options(plan, conninfo: server?.conninfo)
             options.modes = modes
             let run = LoadRun(options, control: control)
-            let line = ProgressLine(control, plan: plan, isQuiet: quiet)
-            outcome = .success(try await line.during { try await run.run() })
+            let line = StatusLine(isQuiet: quiet)
+            let progress = LoadProgress(control: control, plan: plan)
+            outcome = .success(
+                try await line.during(from: LoadProgress.Last(), progress.words) {
+                    try await run.run()
+                })
         } catch {
             outcome = .failure(error)
         }
@@ -168,11 +176,7 @@ struct LoadCommand: AsyncParsableCommand {
         case .failure(let failure as LoadRun.Failure):
             complain(failure.reason)
             if control.isInterrupted { throw ExitCode.interrupted }
-            switch failure.kind {
-            case .unreachable: throw ExitCode.unreachable
-            case .configuration: throw ExitCode.configuration
-            case .failure: throw ExitCode.failure
-            }
+            throw ExitCode(failure.kind)
         case .failure(let error): throw error
         }
     }
@@ -183,15 +187,5 @@ struct LoadCommand: AsyncParsableCommand {
         if report.isInterrupted { throw ExitCode.interrupted }
         if report.isVoid { throw ExitCode.void }
         if report.thresholds.contains(where: { !$0.isKept }) { throw ExitCode.threshold }
-    }
-
-    private func startEmbedded() async throws -> EmbeddedServer {
-        let name = String(UInt32.random(in: .min ... .max), radix: 36)
-        do {
-            return try await EmbeddedServer.start(.init(directory: "/tmp/weir-load-pg-\(name)"))
-        } catch {
-            complain("\(error)")
-            throw ExitCode.unreachable
-        }
     }
 }

@@ -4,46 +4,12 @@ import WeirPostgres
 
 /// `weir load` as its own process.
 @Suite(.serialized, .timeLimit(.minutes(3)), .privateDatabase) struct LoadCommandTests {
-    struct Output {
-        var status: Int32
-        var text: String
-        var errors: String
-
-        func json() throws -> [String: Any] {
-            let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
-            return try #require(object as? [String: Any], "\(errors)")
-        }
-
-        func modes() throws -> [[String: Any]] {
-            try #require(try json()["modes"] as? [[String: Any]])
-        }
-    }
-
-    static var executable: URL {
-        URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-            .deletingLastPathComponent().appending(path: "weir")
-    }
-
     private func start(_ arguments: [String]) throws -> (Process, Pipe, Pipe) {
-        let process = Process()
-        process.executableURL = Self.executable
-        process.arguments = ["load", "--quiet"] + arguments
-        process.environment = ["PATH": "/usr/bin:/bin", "HOME": "/tmp"]
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        return (process, output, errors)
+        try Harness.start(["load", "--quiet"] + arguments)
     }
 
-    func load(_ arguments: String...) throws -> Output {
-        let (process, output, errors) = try start(arguments)
-        let text = try output.fileHandleForReading.readToEnd() ?? Data()
-        let errorText = try errors.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return Output(
-            status: process.terminationStatus, text: String(decoding: text, as: UTF8.self),
-            errors: String(decoding: errorText, as: UTF8.self))
+    func load(_ arguments: String...) throws -> Harness.Output {
+        try Harness.run(["load", "--quiet"] + arguments)
     }
 
     func database() throws -> PrivateDatabase.Running {
@@ -146,7 +112,7 @@ import WeirPostgres
             let text = try output.fileHandleForReading.readToEnd() ?? Data()
             let errorText = try errors.fileHandleForReading.readToEnd() ?? Data()
             process.waitUntilExit()
-            let result = Output(
+            let result = Harness.Output(
                 status: process.terminationStatus, text: String(decoding: text, as: UTF8.self),
                 errors: String(decoding: errorText, as: UTF8.self))
             #expect(Self.measured.contains(result.status), "\(result.errors)\(result.text)")

@@ -21,7 +21,7 @@ final class CallLoop {
     private let job: Job
     private let conninfo: Conninfo
     private let manner: DatabaseDriver.Manner
-    private let encoder: CallStatements
+    private var encoder: CallStatements
     private var record: LoopRecord
     private var slots: [Slot] = []
     /// Of a pool: those that are free.

@@ -91,10 +91,11 @@ package struct Target: Sendable {
 
     /// - Parameters:
     ///   - columnsInUniqueIndexes: their names.
+    ///   - isAudited: whether rows have to be told from one another.
     /// - Throws: why no records can be made up for the table.
     package init(
         _ schema: TableSchema, marker: String?, columnsInUniqueIndexes: Set<String>, nonce: UInt64,
-        needsKeys: Bool
+        needsKeys: Bool, isAudited: Bool = true
     ) throws(Unfit) {
         self.schema = schema
         self.nonce = nonce
@@ -111,14 +112,14 @@ package struct Target: Sendable {
             if key.isWritable && key.declaredID == nil { keyForm = Self.form(key.type, nonce) }
             let isMade =
                 key.hasDefault || key.generation == .identityByDefault || key.declaredID != nil
-            insertsKey = keyForm != nil && (!isMade || self.marker == nil)
+            insertsKey = keyForm != nil && (!isMade || isAudited && self.marker == nil)
         }
         if needsKeys && keyForm == nil {
             throw Unfit(
                 reason: "edits need a primary key of one column that callers may set, of type "
                     + "integer, bigint, uuid or text; \(schema.publicName) has none")
         }
-        if self.marker == nil && keyForm == nil {
+        if isAudited && self.marker == nil && keyForm == nil {
             throw Unfit(
                 reason: "the audit finds no way to tell the rows of this run from others in "
                     + "\(schema.publicName): it has no primary key of one integer, bigint, uuid or "

@@ -5,12 +5,14 @@ import WeirRecord
 /// audit knows what should stand in the table without keeping it.
 package struct Templates: Sendable {
     struct Template: Sendable {
+        /// Positions of the columns that the record names, the marker first; without an edit's key.
+        var columns: [Int]
         /// `"a":1,"b":2`, without braces and without the key of an edit.
         var json: Pieces
         var poisonedJSON: Pieces
-        /// In the order of `columns`.
-        var parameters: [Pieces]
-        var poisonedParameters: [Pieces]
+        /// In the order of `columns`; `nil` is NULL.
+        var parameters: [Pieces?]
+        var poisonedParameters: [Pieces?]
         /// Of `compared`, joined as `comparison` joins them.
         var stored: Pieces
     }
@@ -20,11 +22,13 @@ package struct Templates: Sendable {
     package let rowsPerCall: Int
     let hotKeys: Int
     let seed: UInt64
-    /// Positions of the columns that a record names, the marker first; without an edit's key.
+    /// Positions of the columns that some record names.
     let columns: [Int]
-    /// Those whose stored form is known.
+    /// Those whose stored form is known for every record.
     let compared: [Int]
     private let templates: [Template]
+    /// Each record of a file comes in its turn; made-up ones are drawn.
+    private let isFromFile: Bool
 
     /// Records differ, but not each from each: as many kinds as a cache line has no use for.
     static let count = 256
@@ -48,11 +52,8 @@ package struct Templates: Sendable {
                 values.append((marker, .init(json: number, text: number, stored: nil)))
             }
             for column in chosen {
-                let isKey = target.schema.primaryKey == [column]
-                if isKey, let form = target.keyForm {
-                    let key = form.pieces
-                    let json = if case .number = form { key } else { key.quoted }
-                    values.append((column, .init(json: json, text: key, stored: key)))
+                if target.schema.primaryKey == [column], let form = target.keyForm {
+                    values.append((column, form.value))
                     continue
                 }
                 let value = generator.value(
@@ -66,6 +67,63 @@ package struct Templates: Sendable {
         }
         compared = known ?? []
         self.templates = templates
+        isFromFile = false
+    }
+
+    /// Records of a file, for inserts. Where the harness makes keys, the file's are left out: its
+    /// records are written more than once.
+    ///
+    /// - Throws: which line cannot be a record of the table.
+    package init(
+        _ target: Target, _ plan: LoadPlan, from file: RecordFile
+    ) throws(RecordFile.Malformed) {
+        precondition(plan.operation == .insert, "the records of a file are new ones")
+        self.target = target
+        operation = plan.operation
+        rowsPerCall = plan.rowsPerCall
+        hotKeys = plan.hotKeys
+        seed = plan.seed
+        let schema = target.schema
+        var omitted = Set(schema.columns.indices.filter { !schema.columns[$0].isWritable })
+        if let marker = target.marker { omitted.insert(marker) }
+        if target.keyForm != nil { omitted.formUnion(schema.primaryKey) }
+        let records = try file.records(of: schema, omitting: omitted)
+        var compared = records[0].map(\.column).filter {
+            schema.columns[$0].type.isPrintedAsStored
+        }
+        for record in records {
+            let named = Set(record.map(\.column))
+            compared.removeAll { !named.contains($0) }
+        }
+        let made = Self.madeValues(target)
+        self.compared = compared
+        templates = records.map { record in
+            let values = record.map { value in
+                (
+                    value.column,
+                    ValueGenerator.Value(
+                        json: Pieces(.bytes(value.json)),
+                        text: value.text.map { Pieces(.bytes($0)) },
+                        stored: value.text.map { Pieces(.bytes($0)) } ?? Pieces("\u{1E}"))
+                )
+            }
+            return Self.template(made + values, target, compared: compared)
+        }
+        columns = Set(templates.flatMap(\.columns)).sorted()
+        isFromFile = true
+    }
+
+    /// What the harness puts into each record: the marker, and the key where an insert names it.
+    private static func madeValues(_ target: Target) -> [(column: Int, value: ValueGenerator.Value)] {
+        var values: [(column: Int, value: ValueGenerator.Value)] = []
+        if let marker = target.marker {
+            let number = Pieces(.number(plus: 0))
+            values.append((marker, .init(json: number, text: number, stored: nil)))
+        }
+        if target.insertsKey, let form = target.keyForm, let key = target.schema.primaryKey.first {
+            values.append((key, form.value))
+        }
+        return values
     }
 
     /// The columns that records name.
@@ -127,7 +185,7 @@ package struct Templates: Sendable {
         }
         let texts = values.map { ($0.column, $0.value.text) }
         return Template(
-            json: json(isPoisoned: false), poisonedJSON: json(isPoisoned: true),
+            columns: values.map(\.column), json: json(isPoisoned: false), poisonedJSON: json(isPoisoned: true),
             parameters: texts.map(\.1),
             poisonedParameters: texts.map { column, text in
                 if let poison = target.poison, poison.column == column {
@@ -139,8 +197,12 @@ package struct Templates: Sendable {
     }
 
     func template(_ message: Int) -> Template {
-        templates[Int(mixed(seed, UInt64(message)) % UInt64(Self.count))]
+        let number = isFromFile ? UInt64(message) : mixed(seed, UInt64(message))
+        return templates[Int(number % UInt64(templates.count))]
     }
+
+    /// Records of a file that are written in turn; `nil` where records are made up.
+    package var fileCount: Int? { isFromFile ? templates.count : nil }
 
     /// Whether there is something that the table refuses.
     package var canPoison: Bool {
@@ -172,4 +234,21 @@ package struct Templates: Sendable {
 
     /// What that gives for a row that this message wrote.
     package func stored(_ message: Int) -> String { template(message).stored.text(message) }
+}
+
+extension KeyForm {
+    fileprivate var value: ValueGenerator.Value {
+        let json = if case .number = self { pieces } else { pieces.quoted }
+        return ValueGenerator.Value(json: json, text: pieces, stored: pieces)
+    }
+}
+
+extension ColumnType {
+    /// Whether a value's text form is what casting it to text gives.
+    fileprivate var isPrintedAsStored: Bool {
+        switch self {
+        case .int2, .int4, .int8, .text, .varchar, .uuid, .enumeration: true
+        default: false
+        }
+    }
 }

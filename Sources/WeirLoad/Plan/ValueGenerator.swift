@@ -6,12 +6,12 @@ import WeirRecord
 struct ValueGenerator {
     struct Value {
         var json: Pieces
-        /// As a parameter in text form.
-        var text: Pieces
+        /// As a parameter in text form; `nil` is NULL.
+        var text: Pieces?
         /// What `column::text` gives; `nil` where that is not known for certain.
         var stored: Pieces?
 
-        init(json: Pieces, text: Pieces, stored: Pieces?) {
+        init(json: Pieces, text: Pieces?, stored: Pieces?) {
             self.json = json
             self.text = text
             self.stored = stored

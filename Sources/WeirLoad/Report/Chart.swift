@@ -11,13 +11,17 @@ struct Chart {
         case percentile
         case seconds
         case size
+        /// These, at logarithmic distances.
+        case counts([Int])
     }
 
     var title: String
     let x: Axis
     var isLogY = false
     var lines: [[(Double, Double)]] = []
-    /// Where phases begin.
+    /// From where to where a value may be.
+    var spans: [(x: Double, low: Double, high: Double)] = []
+    /// What begins or is found there.
     var marks: [(at: Double, name: String)] = []
 
     init(title: String, x: Axis, isLogY: Bool = false) {
@@ -35,11 +39,14 @@ struct Chart {
     private var isLogX: Bool { if case .seconds = x { false } else { true } }
 
     func html(names: [String]) -> String {
-        let points = lines.flatMap { $0 }
+        let points = lines.flatMap { $0 } + spans.map { ($0.x, $0.high) }
         var (lowX, highX) = bounds(points.map(\.0), isLog: isLogX)
         if case .percentile = x { lowX = 1 }
         // A run ends where it ends.
         if case .seconds = x, let last = points.map(\.0).max(), last > 0 { highX = last }
+        if case .counts(let counts) = x, let first = counts.first, let last = counts.last {
+            (lowX, highX) = (Double(first), Double(last))
+        }
         if highX <= lowX { highX = lowX + 1 }
         let (lowY, highY) = bounds(points.map(\.1), isLog: isLogY)
         func place(_ value: Double, _ low: Double, _ high: Double, _ isLog: Bool) -> Double {
@@ -66,9 +73,15 @@ struct Chart {
             let isAtEdge = px(value) > Self.width - 3 * Self.right
             svg += text(px(value), Self.height - 8, isAtEdge ? "end" : "middle", label)
         }
-        for mark in marks where marks.count > 1 && mark.at <= highX {
+        for mark in marks where mark.at <= highX {
             svg += line(px(mark.at), Self.top, px(mark.at), Self.height - Self.bottom, "phase")
-            svg += text(px(mark.at) + 3, Self.top - 5, "start", mark.name)
+            let isAtEdge = px(mark.at) > Self.width * 0.8
+            svg += text(
+                px(mark.at) + (isAtEdge ? -3 : 3), Self.top - 5, isAtEdge ? "end" : "start",
+                mark.name)
+        }
+        for span in spans {
+            svg += line(px(span.x), py(span.low), px(span.x), py(span.high), "span")
         }
         for (index, points) in lines.enumerated() where !points.isEmpty {
             let path = points.enumerated().map { place, point in
@@ -115,6 +128,10 @@ struct Chart {
                 let value = low + (high - low) * Double($0) / 4
                 return (value, fixed(value, high < 10 ? 1 : 0) + " s")
             }
+        case .counts(let counts):
+            // Labels need room: powers of two, and the last.
+            let shown = counts.filter { $0 & ($0 - 1) == 0 || $0 == counts.last }
+            return shown.map { (Double($0), "\($0)") }
         case .size: return ticks(low, high, isLog: true).map { ($0, short($0)) }
         case .percentile:
             let names = ["p0", "p90", "p99", "p99.9", "p99.99", "p99.999", "p99.9999"]

@@ -67,20 +67,8 @@ package struct TextReport {
 
     // MARK: Tables
 
-    /// Right-aligned, the names left.
     private mutating func write(_ rows: [[String]]) {
-        let count = rows.map(\.count).max() ?? 0
-        let widths = (0..<count).map { column in
-            rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
-        }
-        for row in rows {
-            var words = "  "
-            for (column, cell) in row.enumerated() {
-                let space = String(repeating: " ", count: widths[column] - cell.count)
-                words += column == 0 ? cell + space : "   " + space + cell
-            }
-            line(words)
-        }
+        for row in TextTable.lines(rows) { line(row) }
     }
 
     // MARK: What went wrong

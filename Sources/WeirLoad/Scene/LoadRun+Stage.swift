@@ -47,10 +47,7 @@ extension LoadRun {
         var unique: Set<String> = []
         if let name = options.table {
             guard let found = try await desk.table(name) else {
-                throw Failure(
-                    .configuration,
-                    "there is no table \(name.publicName) in this database, or none that this role "
-                        + "may see")
+                throw Failure(.configuration, Self.unknownTable(name))
             }
             (model, unique) = found
         }
@@ -72,7 +69,7 @@ extension LoadRun {
             if model == nil, let column = schema.column(named: "qty") {
                 // Its CHECK refuses it: the database does, not the gateway's door.
                 stage.target.poison = .init(column: column, json: "-1", text: "-1")
-                stage.templates = try Templates(stage.target, plan)
+                stage.templates = try templates(stage.target)
             }
             for sql in stage.templates.seedingSQL { try await desk.query(sql) }
             if isEdit { try await scratch.startCounting() }
@@ -84,6 +81,10 @@ extension LoadRun {
         }
     }
 
+    static func unknownTable(_ name: TableName) -> String {
+        "there is no table \(name.publicName) in this database, or none that this role may see"
+    }
+
     private func stage(
         _ schema: TableSchema, _ unique: Set<String>, marker: String?, _ nonce: UInt64,
         scratch: ScratchTable?
@@ -91,7 +92,7 @@ extension LoadRun {
         let target = try Target(
             schema, marker: marker, columnsInUniqueIndexes: unique, nonce: nonce,
             needsKeys: options.plan.operation != .insert)
-        let templates = try Templates(target, options.plan)
+        let templates = try templates(target)
         if options.plan.phases.contains(where: { $0.poisonPercent > 0 }) && !templates.canPoison {
             throw Failure(
                 .configuration,
@@ -99,12 +100,28 @@ extension LoadRun {
                     + "or a uuid; \(schema.publicName) has none that is written")
         }
         var stage = Stage(target: target, templates: templates, scratch: scratch)
+        if let count = templates.fileCount {
+            stage.remarks.append(
+                "\(count) records of a file, in turn"
+                    + (target.keyForm == nil
+                        ? "; with their keys, so that they can be written once"
+                        : "; with keys of the run's own"))
+        }
         if scratch != nil && options.table != nil {
             stage.remarks.append(
                 "a scratch copy: foreign keys and triggers are not copied; the real table is slower"
             )
         }
         return stage
+    }
+
+    private func templates(_ target: Target) throws -> Templates {
+        guard let records = options.records else { return try Templates(target, options.plan) }
+        do throws(RecordFile.Malformed) {
+            return try Templates(target, options.plan, from: records)
+        } catch {
+            throw Failure(.configuration, error.reason)
+        }
     }
 
     /// Leaves nothing of the run behind.

@@ -16,6 +16,8 @@ package struct LoadRun: Sendable {
         /// What the scratch table is to be like, or the real table.
         package var table: TableName?
         package var usesRealTable = false
+        /// What is inserted; `nil` makes records up.
+        package var records: RecordFile?
         /// One that runs; `nil` starts one for the run.
         package var gateway: ListenAddress?
         /// This program, to start a gateway with.
@@ -38,7 +40,13 @@ package struct LoadRun: Sendable {
     }
 
     package struct Failure: Error {
-        package enum Kind: Sendable { case unreachable, configuration, failure }
+        package enum Kind: Sendable {
+            case unreachable
+            case configuration
+            /// Others are at work: another time.
+            case busy
+            case failure
+        }
         package let kind: Kind
         package let reason: String
 

@@ -19,7 +19,7 @@ extension Templates {
                 let template = rows.template(number)
                 let texts = named.map { column -> String in
                     let place = rows.columns.firstIndex(of: column) ?? 0
-                    return template.parameters[place].text(number)
+                    return template.parameters[place]?.text(number) ?? ""
                 }
                 return "("
                     + ([form.pieces.text(number)] + texts).map(quotedLiteral)
