@@ -32,10 +32,10 @@ check: export WEIR_STRICT = 1
 check: lint test ## What a change must pass: format, warnings as errors, tests
 
 format: ## Format the sources
-	swift format --in-place --recursive Package.swift Sources Tests fuzz benchmarks/decode benchmarks/peers/nio-echo
+	swift format --in-place --recursive Package.swift Sources Tests fuzz tools benchmarks/decode benchmarks/peers/nio-echo
 
 lint: ## Check the format of the sources and the shell scripts
-	swift format lint --strict --recursive Package.swift Sources Tests fuzz benchmarks/decode benchmarks/peers/nio-echo
+	swift format lint --strict --recursive Package.swift Sources Tests fuzz tools benchmarks/decode benchmarks/peers/nio-echo
 
 benchmark: build ## Measure every figure in docs/BENCHMARKS.md (about 10 minutes; Linux)
 	swift build -c release --product nio-echo
@@ -47,9 +47,9 @@ knees: build ## Let weir bench find knees that are known, 20 times each (about 4
 
 SEEDS ?= 20000
 FIRST_SEED ?= 1
-simulate: ## Explore schedules of the core: make simulate SEEDS=100000 FIRST_SEED=1
-	WEIR_SIMULATION_SEEDS=$(SEEDS) WEIR_SIMULATION_FIRST_SEED=$(FIRST_SEED) \
-		swift test -c release -Xswiftc -enable-testing --filter SimulationTests
+simulate: ## Explore schedules of the core, and whole worlds: make simulate SEEDS=100000 FIRST_SEED=1
+	swift build -c release --product simulate
+	.build/release/simulate --seeds $(SEEDS) --first $(FIRST_SEED)
 
 ROUNDS ?= 20
 faults: build ## Kill, stop and cut what the gateway needs: make faults ROUNDS=20 ARGS="--rows F-13,F-42"

@@ -103,6 +103,12 @@ let package = Package(
         .target(
             name: "WeirTesting", dependencies: ["Weir", "WeirCore", "WeirRecord"],
             swiftSettings: house),
+        .target(
+            name: "WeirSimulation",
+            dependencies: [
+                "Weir", "WeirCore", "WeirPostgres", "WeirRecord", "WeirTesting", logging,
+            ],
+            swiftSettings: house),
         .executableTarget(
             name: "weir",
             dependencies: [
@@ -121,6 +127,13 @@ let package = Package(
         .executableTarget(
             name: "decode-times", dependencies: ["WeirRecord"], path: "benchmarks/decode",
             swiftSettings: house),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "WeirSimulation", "WeirTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "tools/simulate", swiftSettings: house),
         .target(
             name: "WeirFuzzing",
             dependencies: ["WeirHTTP", "Weir", "WeirCore", "WeirRecord", logging],
@@ -146,6 +159,8 @@ let package = Package(
                 "WeirPostgres", "WeirMigrations", "Weir", "WeirCore", "WeirRecord", "WeirTesting",
             ],
             swiftSettings: house),
+        .testTarget(
+            name: "WeirSimulationTests", dependencies: ["WeirSimulation"], swiftSettings: house),
         .testTarget(
             name: "WeirConformanceTests",
             dependencies: ["CLibpq", "Weir", "WeirPostgres", "WeirTesting"], swiftSettings: house),

@@ -4,7 +4,8 @@ package import WeirCore
 /// Something that owns one connection and writes batches over it, one at a time, on an executor of
 /// its own that may block: it waits there for the database, and for the next batch.
 package protocol BatchWriter: Actor {
-    /// Connects, within a bound of its own. Throws why it could not.
+    /// Connects, within a bound of its own, and says so to the coordinator: `connected`. Throws why
+    /// it could not.
     func connect() throws(ConnectFailure)
     /// Writes the batch in one transaction, within a bound of its own.
     func write(_ batch: WriteBatch) -> BatchReport
@@ -58,6 +59,7 @@ extension BatchWriter {
         var random = SplitMix64(seed: UInt64(id.number) &* 0x9E37_79B9_7F4A_7C15 ^ coordinator.seed)
         let backoff = Backoff(min: .milliseconds(100), max: .seconds(2))
         while !coordinator.isStopping {
+            coordinator.connecting(id)
             do {
                 try connect()
                 failures = 0
@@ -80,7 +82,9 @@ extension BatchWriter {
         while true {
             switch coordinator.nextTask(for: id) {
             case .write(let batch):
-                let report = write(batch)
+                var report = BatchReport(.transient(.connectionLost))
+                report.isConnected = false
+                if coordinator.isOutdated(id) { disconnect() } else { report = write(batch) }
                 coordinator.finished(id, batch, report)
                 if !report.isConnected { return }
             case .readCatalog(let reading):
@@ -126,6 +130,7 @@ extension BatchWriter {
     /// Whether the connection is gone and no batch has been handed over meanwhile, which would find
     /// out.
     private func isLost(_ id: WriterID, _ coordinator: Coordinator) -> Bool {
-        !isAlive() && coordinator.writerLost(id)
+        if coordinator.isOutdated(id) { disconnect() }
+        return !isAlive() && coordinator.writerLost(id)
     }
 }

@@ -31,7 +31,7 @@ extension Coordinator {
     }
 
     /// Nothing has changed since the catalog was read.
-    func catalogConfirmed() {
+    package func catalogConfirmed() {
         act(time.now) { state, actions in
             actions.confirmed += state.catalogWatch.succeeded().map { ($0, nil) }
             return .none

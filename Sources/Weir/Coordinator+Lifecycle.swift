@@ -91,6 +91,13 @@ extension Coordinator {
 
     // MARK: Figures
 
+    /// Broken invariants of the core; empty when all is well. It looks at everything: for tests and
+    /// the simulator.
+    package func violations() -> [String] {
+        let now = time.now
+        return state.withLock { $0.machine.violations(now: now) }
+    }
+
     /// Counters and gauges, as of one moment.
     package func figures() -> (metrics: Metrics, gauges: Machine.Gauges, budget: Int) {
         state.withLock { ($0.metrics, $0.machine.gauges, $0.budget) }

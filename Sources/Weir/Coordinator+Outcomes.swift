@@ -8,8 +8,9 @@ extension Coordinator.State {
         _ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport, now: Timestamp,
         _ actions: inout Coordinator.Actions
     ) -> Effects {
-        metrics.count(report, of: batch)
         var report = report
+        if connections.isOutdated(writer) { doubt(&report, of: batch) }
+        metrics.count(report, of: batch)
         var id = batch.id
         var outcome = report.outcome
         if batch.work == .resolve {
@@ -23,12 +24,22 @@ extension Coordinator.State {
             finishedAt: now, databaseTime: report.databaseTime, refusal: batch.refusal)
         actions.report = report
         if batch.work == .deadLetter { actions.refusal = batch.refusal }
-        actions.isRemembered = epochs[writer.number] == windowEpoch
-        if !report.isConnected { window.suspend() }
+        if !report.isConnected { loseConnection() }
         let effects = machine.finished(
             writer, outcome, suspect: report.suspect, isConnected: report.isConnected, now: now)
         writeLate(writer, outcome, effects, now: now, &actions)
         return effects
+    }
+
+    /// The writer's connection leads to a server that has been replaced, as far as others have
+    /// found: what it committed may be missing from the database that they write, and what it
+    /// found out may be true of that server alone. So somebody else has to find out.
+    private func doubt(_ report: inout BatchReport, of batch: WriteBatch) {
+        let counts = batch.work == .resolve || report.outcome == .committed
+        guard counts else { return }
+        if report.outcome == .committed { report.unresolved?.results = report.results }
+        report.outcome = .unknown
+        report.results = []
     }
 
     /// What an inquiry brought. The attempt that had committed is the one that callers are told.

@@ -6,26 +6,6 @@ package import WeirRecord
 extension Coordinator {
     /// How many are remembered unless it is said otherwise; some 10 MB.
     package static let replayRecordsMax = 65_536
-
-    /// A connection was lost: until another one has been found to lead to the same database, what
-    /// is remembered is not told.
-    package func windowSuspended() {
-        state.withLock { $0.window.suspend() }
-    }
-
-    /// A new connection leads to a database that may be believed.
-    ///
-    /// - Parameter clearing: it may lack what others had committed before, so that is forgotten,
-    ///   and so is what writers that connected earlier still report.
-    package func windowResumed(clearing: Bool) {
-        state.withLock { state in
-            if clearing {
-                state.window.clear()
-                state.windowEpoch += 1
-            }
-            state.window.resume()
-        }
-    }
 }
 
 extension MessageKey {

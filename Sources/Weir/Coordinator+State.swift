@@ -312,7 +312,7 @@ extension Coordinator.State {
             preconditionFailure("a ticket was resolved that nobody holds")
         }
         let fates = fates(of: item.cargo, resolution.verdict, actions)
-        if let message = item.message, actions.isRemembered,
+        if let message = item.message,
             case .stored(let results, let receipt) = fates, let result = results.first
         {
             remember(message, item.cargo.first, result, receipt.id)

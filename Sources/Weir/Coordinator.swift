@@ -81,10 +81,7 @@ package final class Coordinator: Sendable {
         var assignedAt: [Timestamp]
         /// What messages were told that committed lately.
         var window: ReplayWindow<FirstResult>
-        /// Counts the times at which the window was cleared, and for each writer what it was when
-        /// the writer connected: what an older connection commits may be lost.
-        var windowEpoch = 0
-        var epochs: [Int]
+        var connections: ConnectionMarks
         /// What is to be found out of batches whose COMMIT was not answered. The core keeps each of
         /// them until that is known.
         var unresolved: [BatchNumber: Unresolved] = [:]
@@ -126,7 +123,7 @@ package final class Coordinator: Sendable {
     static let checkInterval = Nanoseconds.seconds(1)
 
     /// - Parameter replayRecordsMax: messages that are remembered after they committed; they are
-    ///   told only once a writer has called `windowResumed`.
+    ///   told only once a writer is `connected`.
     package init(
         machine configuration: Machine.Configuration, time: any TimeSource,
         ids: IDGenerator = IDGenerator(), replayRecordsMax: Int = Coordinator.replayRecordsMax,
@@ -141,7 +138,7 @@ package final class Coordinator: Sendable {
                 pending: Array(repeating: nil, count: writers),
                 assignedAt: Array(repeating: .zero, count: writers),
                 window: ReplayWindow(recordsMax: replayRecordsMax),
-                epochs: Array(repeating: 0, count: writers),
+                connections: ConnectionMarks(writers: writers),
                 history: HistoryRing(entriesMax: historyMax),
                 running: Array(repeating: [], count: writers), budget: writers))
         wakeUps = (0..<writers).map { _ in DispatchSemaphore(value: 0) }
@@ -161,40 +158,22 @@ package final class Coordinator: Sendable {
     /// 60 µs.
     func nextTask(for writer: WriterID) -> WriterTask {
         while true {
-            let task = state.withLock { state in
-                let task = state.takeTask(writer, now: time.now)
-                state.isParked[writer.number] = task == nil
-                return task
-            }
-            if let task { return task }
+            if let task = takeTask(writer) { return task }
             // Bounded by the check that wakes every parked writer once a second.
             wakeUps[writer.number].wait()
         }
     }
 
-    func writerReady(_ writer: WriterID) {
-        let now = time.now
-        act(now) { state, _ in
-            if catalogStore.catalog == nil { state.catalogWatch.want(.load) }
-            state.lastFailure = nil
-            state.epochs[writer.number] = state.windowEpoch
-            return state.machine.writerReady(writer, now: now)
+    /// As above, without waiting: `nil` when there is nothing to do, and the writer is to be woken.
+    package func takeTask(_ writer: WriterID) -> WriterTask? {
+        state.withLock { state in
+            let task = state.takeTask(writer, now: time.now)
+            state.isParked[writer.number] = task == nil
+            return task
         }
     }
 
-    /// An idle writer found its connection gone. False when a batch was handed to it meanwhile,
-    /// which will find that out for itself.
-    func writerLost(_ writer: WriterID) -> Bool {
-        logger.warning("lost an idle connection", metadata: ["writer": "\(writer.number)"])
-        return state.withLock { state in
-            state.window.suspend()
-            guard state.pending[writer.number] == nil else { return false }
-            state.machine.writerLost(writer)
-            return true
-        }
-    }
-
-    func finished(_ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport) {
+    package func finished(_ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport) {
         let now = time.now
         act(now) { state, actions in
             state.finished(writer, batch, report, now: now, &actions)
@@ -258,8 +237,6 @@ package final class Coordinator: Sendable {
         var report: BatchReport?
         /// What the database had said of the record that was to become a dead letter.
         var refusal: DatabaseError?
-        /// Whether what the report says is still so in the database that others are connected to.
-        var isRemembered = false
         var answers: [Answer] = []
         var wakes: [Int] = []
         var drained: [CheckedContinuation<Void, Never>] = []

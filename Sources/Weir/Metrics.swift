@@ -38,7 +38,7 @@ package struct Metrics: Sendable {
         let isOpen =
             batch.work == .resolve
             ? report.outcome != .committed && !report.isCertainlyLost
-            : report.unresolved != nil
+            : report.outcome == .unknown && report.unresolved != nil
         // Counted once it has been found out how it ended.
         if isOpen { return }
         if case .committed = report.outcome {

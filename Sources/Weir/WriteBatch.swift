@@ -45,10 +45,14 @@ package struct Unresolved: Sendable {
     package var id: UUID7
     /// By position: what its records are told if it turns out to have committed.
     package var results: [RowResult]
+    /// How often message IDs had been forgotten when its marker was written: two times later there
+    /// is no trace of it.
+    package var generation: Int64
 
-    package init(id: UUID7, results: [RowResult]) {
+    package init(id: UUID7, results: [RowResult], generation: Int64 = 0) {
         self.id = id
         self.results = results
+        self.generation = generation
     }
 }
 
@@ -162,7 +166,8 @@ package struct BatchReport: Sendable {
     /// By position, when the outcome is `committed`.
     package var results: [RowResult] = []
     package var error: DatabaseError?
-    /// With the outcome `unknown`: what is to be found out.
+    /// With the outcome `unknown`: what is to be found out. With `committed`: what would have to
+    /// be, should the connection turn out to lead to a server that has been replaced.
     package var unresolved: Unresolved?
     /// The position of the record that the error seems to speak of: a guess, to be tried alone
     /// first, never to be judged by.

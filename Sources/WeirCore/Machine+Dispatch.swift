@@ -24,9 +24,13 @@ extension Machine {
         var effects = Effects.none
         if isDraining { _ = nextUnit(now: now, into: &effects) }
         while let writer = idle.last {
-            if let run = nextResting(now: now) {
-                idle.removeLast()
-                begin(run, on: writer, now: now, into: &effects)
+            if var run = nextResting(now: now) {
+                if dropLate(&run, now: now, into: &effects) {
+                    idle.removeLast()
+                    begin(run, on: writer, now: now, into: &effects)
+                } else {
+                    lanes.free(run.lanes)
+                }
                 continue
             }
             guard nextUnit(now: now, into: &effects) != nil, decision(now: now) == .now else {

@@ -25,10 +25,11 @@ extension Machine {
             largeCount -= 1
         }
 
-        let next =
+        var next =
             run.work == .resolve
             ? followInquiry(outcome, &run, isConnected: isConnected, now: now, into: &effects)
             : follow(outcome, suspect: suspect, &run, now: now, into: &effects)
+        if next != .settled && !dropLate(&run, now: now, into: &effects) { next = .settled }
         switch next {
         case .attempt where isConnected && !run.current.isEmpty:
             begin(run, on: writer, now: now, into: &effects)

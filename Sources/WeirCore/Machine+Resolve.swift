@@ -37,20 +37,44 @@ extension Machine {
         // Before slots become free: a part of a pack must not get the slot of a record that is
         // answered in the same step.
         if retryPolicy.divides(afterAttempt: run.attempt, reason) { unpack(&run, into: &effects) }
-        let gone = units(run.current).filter { isLateOrForgotten($0, now: now) }.flatMap { $0 }
-        if !gone.isEmpty {
-            let isGone = Set(gone)
-            run.current.removeAll { isGone.contains($0) }
-            for slot in gone { settle(slot, .refused(.deadlineExceeded), into: &effects) }
+        drop(from: &run, into: &effects) { machine, unit in
+            machine.isLate(unit, now: now) || unit.allSatisfy(machine.isForgotten)
         }
         if run.current.isEmpty { return run.advance() ? .attempt : .settled }
         return retry(reason, &run, now: now, into: &effects)
     }
 
-    /// Whether a unit need not be written any more. Its callers were told that nobody knows, and
-    /// that they may send it again: written now, it could come after what they sent since.
-    private func isLateOrForgotten(_ unit: [Int], now: Timestamp) -> Bool {
-        slots[unit[0]].deadline <= now || unit.allSatisfy(isForgotten)
+    /// Takes out of the attempts to come whose deadline has passed. False when nothing is left.
+    ///
+    /// Their callers were told that nobody knows, or are told now that it was not written, and may
+    /// send it again: written later, it could come after what they sent since.
+    mutating func dropLate(
+        _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
+    ) -> Bool {
+        // What may have been written is not known to be late.
+        guard run.work != .resolve else { return true }
+        repeat {
+            drop(from: &run, into: &effects) { $0.isLate($1, now: now) }
+            if !run.current.isEmpty { return true }
+        } while run.advance()
+        return false
+    }
+
+    private mutating func drop(
+        from run: inout BatchRun, into effects: inout Effects,
+        where isGone: (Machine, [Int]) -> Bool
+    ) {
+        let gone = Set(units(run.current).filter { isGone(self, $0) }.flatMap { $0 })
+        guard !gone.isEmpty else { return }
+        let all = run.current
+        run.current.removeAll { gone.contains($0) }
+        for slot in all where gone.contains(slot) {
+            settle(slot, .refused(.deadlineExceeded), into: &effects)
+        }
+    }
+
+    private func isLate(_ unit: [Int], now: Timestamp) -> Bool {
+        slots[unit[0]].deadline <= now
     }
 
     /// Nobody waits for the record: neither its own caller nor one who joined.

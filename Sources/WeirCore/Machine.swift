@@ -165,9 +165,10 @@ package struct Machine: Sendable {
             member.deadline = deadline
             return hold(member, now: now)
         }
-        for slot in held {
+        for (place, slot) in held.enumerated() {
             slots[slot].unitSize = 0
             slots[slot].lead = held[0]
+            slots[slot].place = place
         }
         slots[held[0]].unitSize = held.count
         lanes.enqueue(group: zip(held, entries).map { ($0, ($1.orderHash, $1.orderKeyHash)) })
@@ -247,25 +248,41 @@ package struct Machine: Sendable {
         return .joined(slots.ticket(slot), to: slots.ticket(original))
     }
 
-    /// A retried group joins its original member by member; any other overlap is a mistake.
+    /// A retried group joins its original member by member, those without a message ID by their
+    /// place; any other overlap is a mistake.
     private mutating func joinGroup(
         _ entries: [Entry], _ originals: [InFlight.Match], now: Timestamp
     ) -> Result<[Admission], GroupRefusal> {
-        var members: [Int] = []
-        for original in originals {
-            guard case .same(let slot) = original else {
-                return .failure(GroupRefusal(.messageIDReused))
-            }
-            members.append(slot)
+        guard let members = members(entries, originals) else {
+            return .failure(GroupRefusal(.messageIDReused))
         }
-        let lead = members[0]
-        guard slots[lead].unitSize == members.count,
-            members.allSatisfy({ slots[$0].lead == lead })
-        else { return .failure(GroupRefusal(.messageIDReused)) }
         if let refusal = admission.refusal(adding: entries.count, bytes: 0) {
             return .failure(GroupRefusal(refusal))
         }
         return .success(zip(entries, members).map { join($0, to: $1, now: now) })
+    }
+
+    /// The members of the one group that the entries repeat, in their order.
+    private func members(_ entries: [Entry], _ originals: [InFlight.Match]) -> [Int]? {
+        var known: [Int?] = []
+        for original in originals {
+            switch original {
+            case .none: known.append(nil)
+            case .same(let slot): known.append(slot)
+            case .reused: return nil
+            }
+        }
+        guard let lead = known.lazy.compactMap({ $0 }).first.map({ slots[$0].lead }),
+            slots[lead].unitSize == known.count
+        else { return nil }
+        let unit = slots.unit(of: lead)
+        let members = known.indices.map { known[$0] ?? unit[$0] }
+        let isSame = known.indices.allSatisfy { place in
+            let slot = members[place]
+            let hasNoID = entries[place].message == nil && slots[slot].message == nil
+            return slots[slot].lead == lead && (known[place] != nil || hasNoID)
+        }
+        return isSame && members[0] == lead ? members : nil
     }
 }
 

@@ -43,6 +43,8 @@ struct SlotTable: Sendable {
         var unitSize = 1
         /// The first member of the unit.
         var lead = 0
+        /// Which member of its group it is.
+        var place = 0
         /// The newest of the tickets that joined, and for each of those the next.
         var joined: Int = -1
     }
@@ -97,6 +99,12 @@ struct SlotTable: Sendable {
         slots[slot].message = nil
         slots[slot].generation &+= 1
         free.append(slot)
+    }
+
+    /// The members of a group, in their order. Looks at all slots: for what is rare.
+    func unit(of lead: Int) -> [Int] {
+        slots.indices.filter { slots[$0].state != .free && slots[$0].lead == lead }
+            .sorted { slots[$0].place < slots[$1].place }
     }
 
     func ticket(_ slot: Int) -> Ticket {

@@ -1,20 +1,20 @@
-import Weir
-import WeirRecord
+package import Weir
+package import WeirRecord
 
 /// The statements of one batch and their order: waves, then tables, then shapes, then keys.
 ///
 /// Records of one key come in successive waves. Within a wave tables are written before those that
 /// refer to them and deleted from after them, and rows in the order of their keys: all gateways
 /// lock in one order. Members of a group keep the order in which they were sent, table by table.
-struct BatchPlan {
-    struct Step {
-        let shape: WriteStatement.Shape
-        let table: TableSchema
+package struct BatchPlan {
+    package struct Step {
+        package let shape: WriteStatement.Shape
+        package let table: TableSchema
         /// Positions in the batch, in the order of the statement's rows.
-        var positions: [Int]
+        package var positions: [Int]
     }
 
-    private(set) var steps: [Step] = []
+    package private(set) var steps: [Step] = []
 
     private struct Item {
         var wave: Int32
@@ -25,7 +25,7 @@ struct BatchPlan {
         var keyPrefix: UInt64
     }
 
-    init(_ batch: WriteBatch) {
+    package init(_ batch: WriteBatch) {
         let records = batch.records
         guard records.count > 1 && !batch.isIsolated else {
             steps = records.enumerated().map { Self.step($1, [$0]) }

@@ -67,6 +67,7 @@ struct BatchTransaction {
         -> BatchReport
     {
         var report: BatchReport
+        cache.beginBatch()
         do {
             if let step = stepToCopy(cache) {
                 report = try copy(step, &cache)
@@ -301,7 +302,11 @@ struct BatchTransaction {
                 lacked == nil
                 && (record.options.operation == .insert || record.options.operation == .upsert)
             guard isMember || isDropped else { continue }
-            var report = BatchReport(.recordError(culprit: position))
+            // Of rows that were inserted by one statement nobody says which one is missing.
+            let isNamed =
+                !isDropped
+                || steps.contains { $0.plan.positions == [position] }
+            var report = BatchReport(.recordError(culprit: isNamed ? position : nil))
             report.error =
                 isDropped
                 ? DatabaseError(

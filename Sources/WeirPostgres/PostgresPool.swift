@@ -21,8 +21,8 @@ package final class PostgresPool: Service {
         self.connections = connections
         self.coordinator = coordinator
         self.logger = logger
-        configuration.identities.observe { verdict in
-            coordinator.windowResumed(clearing: verdict == .otherHistory)
+        configuration.identities.observe { writer, verdict in
+            coordinator.connected(WriterID(writer), isOtherHistory: verdict == .otherHistory)
         }
     }
 
@@ -74,6 +74,7 @@ package final class PostgresPool: Service {
     /// Opens the connections and reads the catalog before anybody is served.
     private func open(_ writers: [PostgresWriter]) async {
         for (number, writer) in writers.enumerated() {
+            coordinator.connecting(WriterID(number))
             do {
                 try await writer.connect()
                 if coordinator.catalogStore.catalog == nil {

@@ -30,6 +30,7 @@ package actor PostgresWriter: BatchWriter {
     }
 
     private let configuration: Configuration
+    private let number: Int
     private let executor: BlockingExecutor
     private var session: Session?
     private var identity: ServerIdentity?
@@ -45,6 +46,7 @@ package actor PostgresWriter: BatchWriter {
 
     package init(_ configuration: Configuration, number: Int) {
         self.configuration = configuration
+        self.number = number
         executor = BlockingExecutor(label: "weir.writer.\(number)")
     }
 
@@ -63,7 +65,7 @@ package actor PostgresWriter: BatchWriter {
             ledger = ReplayLedger(
                 try ReplayLedger.open(on: session, by: deadline), origin: configuration.origin)
         }
-        try configuration.identities.admit(identity)
+        try configuration.identities.admit(identity, by: number)
         self.identity = identity
         self.session = session
     }
@@ -92,16 +94,28 @@ package actor PostgresWriter: BatchWriter {
         let deadline = begun + Nanoseconds(configuration.statementTimeout * 2)
         var report = write(batch, on: session, by: deadline)
         report.databaseTime = SystemTime().now - begun
-        if batch.work != .resolve, let unresolved = report.unresolved, let identity, let ledger {
-            configuration.lostAttempts.add(
-                unresolved.id,
-                LostAttempts.Attempt(
-                    backend: LostAttempts.Backend(
-                        processID: session.backendPID, start: identity.backendStart),
-                    generation: ledger.generation.number))
-        }
+        if batch.work != .resolve, let ledger { note(&report, of: batch, ledger, session) }
         if !report.isConnected { disconnect() }
         return report
+    }
+
+    /// What it takes to find out about the attempt, should that be necessary.
+    private func note(
+        _ report: inout BatchReport, of batch: WriteBatch, _ ledger: ReplayLedger,
+        _ session: Session
+    ) {
+        if report.outcome == .committed {
+            report.unresolved = Unresolved(id: batch.id, results: report.results)
+        }
+        report.unresolved?.generation = ledger.generation.number
+        guard report.outcome == .unknown, let unresolved = report.unresolved, let identity else {
+            return
+        }
+        configuration.lostAttempts.add(
+            unresolved.id,
+            LostAttempts.Attempt(
+                backend: LostAttempts.Backend(
+                    processID: session.backendPID, start: identity.backendStart)))
     }
 
     private func write(

@@ -70,15 +70,27 @@ internal import CLibpq
 }
 
 /// An ErrorResponse of the server, without DETAIL and CONTEXT, which quote rows.
-struct ServerError: Error, Equatable {
-    var sqlstate: String
+package struct ServerError: Error, Equatable {
+    package var sqlstate: String
     /// ERROR ends the statement, FATAL the session, PANIC the server.
-    var severity: String
-    var message: String
-    var constraint: String?
-    var column: String?
-    var table: String?
+    package var severity: String
+    package var message: String
+    package var constraint: String?
+    package var column: String?
+    package var table: String?
+
+    package init(
+        sqlstate: String, severity: String, message: String, constraint: String? = nil,
+        column: String? = nil, table: String? = nil
+    ) {
+        self.sqlstate = sqlstate
+        self.severity = severity
+        self.message = message
+        self.constraint = constraint
+        self.column = column
+        self.table = table
+    }
 
     /// Whether the session is over.
-    var isFatal: Bool { severity == "FATAL" || severity == "PANIC" }
+    package var isFatal: Bool { severity == "FATAL" || severity == "PANIC" }
 }

@@ -1,4 +1,4 @@
-import Weir
+package import Weir
 package import WeirCore
 package import WeirRecord
 
@@ -13,7 +13,7 @@ package enum ErrorClass: Equatable, Sendable {
     /// The server or the connection is in no state to be used.
     case stop
 
-    init(_ error: ServerError) {
+    package init(_ error: ServerError) {
         self = SQLStateRule.all.first { $0.applies(to: error) }?.meaning ?? .stop
     }
 }
@@ -96,7 +96,7 @@ package struct SQLStateRule: Sendable {
 }
 
 extension DatabaseError {
-    init(_ error: ServerError) {
+    package init(_ error: ServerError) {
         let code: ProblemCode
         switch ErrorClass(error) {
         case .record(let problem): code = problem

@@ -1,7 +1,8 @@
 import WeirRecord
 
 /// The statements that one connection has prepared, by shape. The least recently used one is
-/// forgotten when there are too many; the server is told to forget it too.
+/// forgotten when there are too many; the server is told to forget it too. Only what one batch
+/// needs may be more.
 struct StatementCache {
     struct Entry {
         let name: String
@@ -26,9 +27,14 @@ struct StatementCache {
     /// Of the entries, how many have their form for one record at the server.
     private var singleCount = 0
     private var useCount: UInt64 = 0
+    /// What was used since belongs to the batch under way, which may need it again.
+    private var batchStart: UInt64 = 0
     private var nameCount = 0
     /// Versions of tables that the server takes no COPY for.
     private var withoutCopy: Set<Int> = []
+
+    /// A batch begins: until the next one does, what it uses is kept, however much that is.
+    mutating func beginBatch() { batchStart = useCount }
 
     /// The statement for `shape`, made if need be.
     mutating func entry(_ shape: WriteStatement.Shape, _ table: TableSchema) -> Entry {
@@ -39,7 +45,8 @@ struct StatementCache {
             return known
         }
         while entries.count + singleCount >= Self.countMax,
-            let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse })
+            let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse }),
+            oldest.value.lastUse <= batchStart
         {
             forget(oldest.key)
         }

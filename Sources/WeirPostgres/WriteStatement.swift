@@ -1,19 +1,19 @@
-import WeirRecord
+package import WeirRecord
 
 /// How one shape of records is written: the SQL, its parameters, and what its rows say.
 ///
 /// Values come as one array per column, and for updates `ord` counts the elements, so that a
 /// returned row names its record. Identifiers come from the catalog only.
-struct WriteStatement {
+package struct WriteStatement {
     /// Which statement records need: those with equal shapes share one.
-    struct Shape: Hashable {
+    package struct Shape: Hashable {
         var table: Int
         var version: Int
-        var kind: Kind
+        package var kind: Kind
         var columns: ColumnSet
         var returnsRow: Bool
         /// The column that tells newer rows from older ones, where only newer ones are written.
-        var versionColumn: Int?
+        package var versionColumn: Int?
 
         init(_ record: Record) {
             table = record.table.number
@@ -29,14 +29,14 @@ struct WriteStatement {
         }
     }
 
-    enum Kind: Int, Hashable {
+    package enum Kind: Int, Hashable {
         case insert
         case insertIgnoring
         case upsert
         case patch
         case delete
 
-        init(_ record: Record) {
+        package init(_ record: Record) {
             switch (record.options.operation, record.options.onConflict) {
             case (.insert, .error): self = .insert
             case (.insert, .ignore): self = .insertIgnoring

@@ -28,6 +28,9 @@ enum ImportRule {
                 "Synchronization", "Glibc", "Darwin",
             ]),
         "WeirTesting": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
+        "WeirSimulation": Target(
+            ours: ["Weir", "WeirCore", "WeirPostgres", "WeirRecord", "WeirTesting"],
+            foreign: ["Logging", "Synchronization"]),
         "weir": Target(
             ours: [
                 "Weir", "WeirCheck", "WeirConfig", "WeirCore", "WeirLoad", "WeirMigrations",

@@ -13,6 +13,7 @@ extension Statement {
         case .update(let update): update.sql
         case .delete(let table, let keys): "DELETE FROM \(table.name) WHERE k IN (\(list(keys)))"
         case .select(let table, let keys): "SELECT * FROM \(table.name) WHERE k IN (\(list(keys)))"
+        case .probe(let table): "SELECT EXISTS (SELECT FROM \(table.name))::int"
         case .lock(let table): "LOCK TABLE \(table.name) IN ACCESS EXCLUSIVE MODE"
         case .close(let table):
             """
@@ -45,6 +46,12 @@ extension Statement.Insert {
                 WHERE NOT EXISTS (SELECT FROM \(other) o WHERE o.k = u.k) ORDER BY u.k
                 """
         }
+        if let condition = failure {
+            sql = """
+                INSERT INTO \(name) SELECT u.k, u.v FROM (VALUES \(values)) u(k, v)
+                WHERE (CASE WHEN \(condition) END)::regclass IS NULL
+                """
+        }
         switch conflict {
         case .fail: break
         case .ignore: sql += " ON CONFLICT DO NOTHING"
@@ -53,6 +60,21 @@ extension Statement.Insert {
             if newer != nil { sql += " WHERE \(name).v < EXCLUDED.v" }
         }
         return returnsKeys ? sql + " RETURNING k" : sql
+    }
+}
+
+extension Statement.Insert {
+    /// As the gate has it: where it must not go on, it names what does not exist.
+    private var failure: String? {
+        if let other = failsIfIn?.name {
+            let keys = list(rows.map { $0[0] })
+            return "EXISTS (SELECT FROM \(other) WHERE k IN (\(keys))) "
+                + "THEN 'pg_catalog.weir_message_met'"
+        }
+        return failsUnless.map {
+            "(SELECT v FROM \($0.table.name) WHERE k = \($0.row[0])) <> \($0.row[1]) "
+                + "THEN 'pg_catalog.weir_generation_changed'"
+        }
     }
 }
 

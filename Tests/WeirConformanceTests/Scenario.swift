@@ -104,6 +104,15 @@ extension Statement {
         .insert(
             Insert(.newer, rows, conflict: .ignore, unlessIn: .older, returnsKeys: true))
     }
+    /// As the gateway has it: fails where a key is known.
+    static func strictGate(_ rows: [Int]...) -> Statement {
+        .insert(Insert(.newer, rows, failsIfIn: .older))
+    }
+    /// As the marker has it: fails where the generation is another one.
+    static func marker(_ key: Int, generation: Int) -> Statement {
+        .insert(
+            Insert(.newer, [[key, 0]], failsUnless: .init(.older, [1, generation])))
+    }
     static func add(_ table: Relation, _ keys: Int..., amount: Int = 1) -> Statement {
         .update(Update(table, keys: keys, .add(column: 1, amount)))
     }

@@ -57,6 +57,48 @@ extension Scenario {
                 .run(.a, .put(.older, [1, 3]), "INSERT 0 1 I"),
             ]),
         Scenario(
+            "a gate fails where the older table has one of its keys",
+            [
+                .run(.a, .put(.older, [1, 1]), "INSERT 0 1 I"),
+                .run(.b, .strictGate([1, 2]), "42P01 I"),
+                .run(.b, .strictGate([2, 2], [1, 3]), "42P01 I"),
+                .run(.b, .strictGate([2, 2], [3, 3]), "INSERT 0 2 I"),
+                .run(.b, .strictGate([2, 4]), "23505 newer_pkey I"),
+                .rows(.newer, [[2, 2], [3, 3]]),
+            ]),
+        Scenario(
+            "a gate sees what was committed while it waited for its own table",
+            [
+                .pipeline(
+                    .a, [.begin, .lock(.newer), .put(.older, [1, 1])],
+                    "BEGIN, LOCK TABLE, INSERT 0 1 T"),
+                .run(.b, .strictGate([1, 2]), "waits"),
+                .run(.a, .commit, "COMMIT I"),
+                .wake(.b, "42P01 I"),
+            ]),
+        Scenario(
+            "a marker fails where the generation is another one",
+            [
+                .run(.b, .marker(1, generation: 5), "INSERT 0 1 I"),
+                .run(.a, .put(.older, [1, 5]), "INSERT 0 1 I"),
+                .run(.b, .marker(2, generation: 5), "INSERT 0 1 I"),
+                .run(.b, .marker(3, generation: 4), "42P01 I"),
+                .run(.b, .probe(.older), "SELECT 1 [1] I"),
+                .run(.b, .probe(.items), "SELECT 1 [0] I"),
+                .rows(.newer, [[1, 0], [2, 0]]),
+            ]),
+        Scenario(
+            "a marker that waits for a rotation sees the generation that it made",
+            [
+                .run(.a, .put(.older, [1, 5]), "INSERT 0 1 I"),
+                .pipeline(
+                    .a, [.begin, .lock(.newer), .set(.older, 1, to: 6)],
+                    "BEGIN, LOCK TABLE, UPDATE 1 T"),
+                .run(.b, .marker(1, generation: 5), "waits"),
+                .run(.a, .commit, "COMMIT I"),
+                .wake(.b, "42P01 I"),
+            ]),
+        Scenario(
             "readers wait for a truncation",
             [
                 .run(.a, .put(.older, [1, 1]), "INSERT 0 1 I"),

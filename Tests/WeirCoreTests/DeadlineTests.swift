@@ -66,7 +66,19 @@ import WeirCore
         #expect(machine.gauges.recordsHeld == 0)
     }
 
-    @Test func aRecordBehindTheAttemptIsNotTakenOutOfABusyBatch() {
+    /// Its caller was told that nobody knows, and may have sent it again by now.
+    @Test func aRecordWhoseCallerWasToldIsNotTriedAgain() {
+        var machine = Machine.testing(retryDelay: .zero)
+        let a = machine.queue(record(1, deadline: at(40)))
+        #expect(machine.timerFired(now: at(40)) == .refuses(a, as: .outcomeUnknown))
+        let effects = machine.finished(w0, .transient(.deadlock), now: at(41))
+        #expect(effects.assigned == [])
+        #expect(machine.timerFired(now: at(41)).assigned == [])
+        #expect(machine.gauges.recordsHeld == 0)
+        #expect(machine.violations(now: at(41)) == [])
+    }
+
+    @Test func aRecordThatGotLateBehindTheAttemptIsNotTried() {
         var machine = Machine.busy(retryDelay: .milliseconds(10))
         let a = machine.queue(record(1))
         let b = machine.queue(record(2, deadline: at(40)))
@@ -76,7 +88,8 @@ import WeirCore
         #expect(machine.timerFired(now: at(20)) == .assigns(w0, b2, attempt: 2, [a]))
         #expect(machine.timerFired(now: at(40)) == .refuses(b, as: .outcomeUnknown))
         #expect(machine.violations(now: at(40)) == [])
-        #expect(machine.finished(w0, .committed, now: at(41)).assigned == [[b]])
+        #expect(machine.finished(w0, .committed, now: at(41)).assigned == [])
+        #expect(machine.gauges.recordsHeld == 0)
     }
 
     @Test func aGroupExpiresWithItsEarliestMember() {

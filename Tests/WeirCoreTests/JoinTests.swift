@@ -84,6 +84,25 @@ import WeirCore
                 + .resolves(group[1], again[1], as: .rejected))
     }
 
+    /// Some members have no message ID; those of a group that has one are known by it.
+    @Test(arguments: [0, 1, 2]) func aRepeatedGroupJoinsWhollyByTheIDOfOne(_ named: Int) {
+        var machine = Machine.testing(batch: 5)
+        let entries = (0..<3).map { record(UInt64($0), id: $0 == named ? 5 : nil) }
+        let group = machine.queue(group: entries)
+        let again = [3, 4, 5].map { Ticket(slot: $0, generation: 0) }
+        #expect(
+            machine.admit(group: entries, now: .zero)
+                == .success(zip(again, group).map { .joined($0, to: $1) }))
+        #expect(
+            machine.refusal(group: Array(entries.reversed()))
+                == (named == 1 ? nil : .messageIDReused))
+        let part = Array(entries.dropLast())
+        #expect(machine.refusal(group: part) == (named == 2 ? nil : .messageIDReused))
+        var other = entries
+        other[(named + 1) % 3] = record(9, id: 7)
+        #expect(machine.refusal(group: other) == .messageIDReused)
+    }
+
     @Test func aGroupThatOverlapsAnotherIsRefused() {
         var machine = Machine.testing(batch: 5)
         _ = machine.queue(group: [record(1, id: 5), record(2, id: 6)])

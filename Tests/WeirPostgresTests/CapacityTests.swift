@@ -54,6 +54,26 @@ extension PostgresTests {
                 try await scene.write(upserts).effects == Array(repeating: .updated, count: 1_000))
         }
 
+        /// In several waves: what the first one used is still there in the second.
+        @Test func aBatchMayUseMoreShapesThanAreKeptAgain() async throws {
+            let columns = (0..<10).map { "c\($0) int" }.joined(separator: ", ")
+            let scene = try await Scene("CREATE TABLE items (id int PRIMARY KEY, \(columns))")
+            let rows = (0..<1_200).map { number in
+                let shape = number % 600
+                let members = (0..<10).filter { shape & (1 << $0) != 0 }.map {
+                    ",\"c\($0)\":\(number)"
+                }
+                return Row.upsert("items", "{\"id\":\(shape)\(members.joined())}")
+            }
+            for effect in [RowEffect.inserted, .updated] {
+                let report = try await scene.write(rows)
+                #expect(report.outcome == .committed, "\(report.error as Any)")
+                #expect(report.effects.first == effect)
+                #expect(report.effects.last == .updated)
+            }
+            #expect(try await scene.rows("SELECT c9 FROM items WHERE id = 599") == [["1199"]])
+        }
+
         @Test(arguments: [64, 65, 600, 1_500]) func aTableMayHaveManyColumns(_ count: Int)
             async throws
         {

@@ -128,6 +128,23 @@ extension PostgresTests {
             #expect(try await scene.write(.insert("items", #"{"id":1}"#)).outcome == .committed)
         }
 
+        /// One statement inserts both rows, and says only that one is missing.
+        @Test func theMemberOfAGroupWhoseRowATriggerDropsIsTheOneThatIsNamed() async throws {
+            let scene = try await Scene(
+                """
+                CREATE FUNCTION drop_even() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN IF NEW.id % 2 = 0 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+                CREATE TABLE items (id int PRIMARY KEY);
+                CREATE TRIGGER t BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION drop_even()
+                """)
+            let rows = [1, 2, 3].map { Row.insert("items", #"{"id":\#($0)}"#) }
+            let together = try await scene.write(rows, groups: [0..<3])
+            #expect(together.outcome == .recordError(culprit: nil))
+            let apart = try await scene.write(rows, groups: [0..<3], isIsolated: true)
+            #expect(apart.outcome == .recordError(culprit: 1))
+            #expect(apart.error?.code == .triggerException)
+        }
+
         // MARK: Tables
 
         /// Which change makes the second of two tables unwritable.

@@ -16,7 +16,7 @@ import WeirRecord
     @Test func aServerThatGoesOnIsTheSame() throws {
         let watch = IdentityWatch()
         let verdicts = Mutex<[IdentityWatch.Verdict]>([])
-        watch.observe { verdict in verdicts.withLock { $0.append(verdict) } }
+        watch.observe { _, verdict in verdicts.withLock { $0.append(verdict) } }
         try watch.admit(Self.identity())
         try watch.admit(Self.identity(position: 500))
         try watch.admit(Self.identity(position: 900))
@@ -55,7 +55,7 @@ import WeirRecord
     @Test func aStandbyIsRefusedAndAPromotedOneHasAnotherHistory() async throws {
         let scene = try await Scene("CREATE TABLE items (id int)")
         let verdicts = Mutex<[IdentityWatch.Verdict]>([])
-        scene.configuration.identities.observe { verdict in
+        scene.configuration.identities.observe { _, verdict in
             verdicts.withLock { $0.append(verdict) }
         }
         let server = scene.database.server

@@ -103,7 +103,7 @@ import WeirTesting
 
     @Test func aRepetitionOfADeadLetterIsToldSoFromMemory() async throws {
         try await Stage.connected { stage in
-            stage.coordinator.windowResumed(clearing: false)
+            stage.coordinator.connected(w0, isOtherHistory: false)
             _ = try await deadLetter(stage, id: "m")
             stage.writer.reply(.report(kept()))
             #expect(await stage.inbox.next() == ["0 dead-lettered"])

@@ -69,7 +69,7 @@ struct AttemptInquiry {
                 \(quotedLiteral(origin.instance)), \(quotedLiteral(origin.version)))
             ON CONFLICT DO NOTHING;
             SELECT pg_catalog.pg_logical_emit_message(true, 'weir', 'inquiry');
-            SELECT pg_catalog.min(outcome) FROM (
+            SELECT pg_catalog.min(outcome), (SELECT number FROM weir.generation) FROM (
                 SELECT outcome FROM \(half.attempts) WHERE id = '\(id)'
                 UNION ALL SELECT outcome FROM \(half.other.attempts) WHERE id = '\(id)') AS m
             """, by: deadline)
@@ -82,7 +82,7 @@ struct AttemptInquiry {
             var report = BatchReport(.committed)
             report.results = unresolved.results
             return report
-        case "1" where isRemembered:
+        case "1" where isRemembered(at: rows.first?[1].flatMap { Int64($0) }):
             configuration.lostAttempts.settle(unresolved.id)
             return BatchReport(.transient(.connectionLost))
         default:
@@ -91,9 +91,9 @@ struct AttemptInquiry {
     }
 
     /// Whether a marker of the attempt would still be there: two generations later it would not.
-    private var isRemembered: Bool {
-        guard let attempt = configuration.lostAttempts.find(unresolved.id) else { return true }
-        return ledger.generation.number <= attempt.generation + 1
+    /// What this connection has read before may be just as old.
+    private func isRemembered(at generation: Int64?) -> Bool {
+        generation.map { $0 <= unresolved.generation + 1 } ?? false
     }
 
     private func stillUnknown(_ error: ServerError?) -> BatchReport {

@@ -1,6 +1,6 @@
-import Weir
+package import Weir
 import WeirCore
-import WeirRecord
+package import WeirRecord
 
 // What a transaction leaves in the replay tables: its marker, and an entry for each message ID.
 extension BatchTransaction {
@@ -12,7 +12,7 @@ extension BatchTransaction {
     mutating func sendClaims() throws(Session.Failure) {
         guard let ledger, !isDryRun else { return }
         let parameters = ledger.parameters
-        parameters.appendMarker(batch)
+        parameters.appendMarker(batch, ledger.generation)
         try send(.marker, ledger)
         let positions = batch.messagePositions
         guard !positions.isEmpty else { return }
@@ -128,7 +128,7 @@ extension RowEffect {
     /// What a record comes to as a rule: what its message's entry says before anything else is
     /// known, and what its caller is told when COMMIT was not answered and turns out to have
     /// taken effect.
-    static func implied(by record: Record) -> RowEffect {
+    package static func implied(by record: Record) -> RowEffect {
         switch WriteStatement.Kind(record) {
         case .insert, .insertIgnoring: .inserted
         case .upsert, .patch: .updated
@@ -140,7 +140,7 @@ extension RowEffect {
 extension WriteBatch {
     /// Positions of the records that carry a message ID, in the order of the IDs: all gateways
     /// claim them in one order, so that none waits for another in a circle.
-    var messagePositions: [Int] {
+    package var messagePositions: [Int] {
         let claims = messages.enumerated().compactMap { position, message in
             message.map { (identity: $0.identity, position: position) }
         }
@@ -152,11 +152,12 @@ extension WriteBatch {
 }
 
 extension ParameterList {
-    func appendMarker(_ batch: WriteBatch) {
+    func appendMarker(_ batch: WriteBatch, _ generation: ReplayLedger.Generation) {
         removeAll()
         append(batch.id)
         append(Int32(clamping: batch.attempt))
         append(Int32(clamping: batch.records.count))
+        append(generation.number)
     }
 
     func appendIdentities(_ batch: WriteBatch, _ positions: [Int]) {

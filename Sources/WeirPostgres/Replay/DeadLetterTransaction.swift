@@ -68,7 +68,7 @@ struct DeadLetterTransaction {
         try session.sendExecute("weir_begin", [])
         expected.append(.begin)
         let parameters = ledger.parameters
-        parameters.appendMarker(batch)
+        parameters.appendMarker(batch, ledger.generation)
         try send(.marker, .marker)
         for (position, record) in batch.records.enumerated() {
             let message = batch.messages.isEmpty ? nil : batch.messages[position]

@@ -15,13 +15,12 @@ package final class LostAttempts: Sendable {
 
     struct Attempt: Equatable, Sendable {
         var backend: Backend
-        var generation: Int64
         /// How often somebody waited for it in vain.
         var waitCount = 0
     }
 
     /// After so many waits in vain the process is ended: what it holds, nobody else gets.
-    static let waitCountMax = 5
+    package static let waitCountMax = 5
 
     private let attempts = Mutex<[UUID7: Attempt]>([:])
 
@@ -29,10 +28,6 @@ package final class LostAttempts: Sendable {
 
     func add(_ id: UUID7, _ attempt: Attempt) {
         attempts.withLock { $0[id] = attempt }
-    }
-
-    func find(_ id: UUID7) -> Attempt? {
-        attempts.withLock { $0[id] }
     }
 
     /// Counts a wait in vain and returns the process to be ended, if it is time for that.

@@ -1,21 +1,26 @@
-import Weir
+package import Weir
 import WeirCore
 
 /// What the replay tables hold of one message ID.
-struct ReplayEntry: Equatable {
+package struct ReplayEntry: Equatable {
     /// Table, operation and payload are those of the record that carries the ID now.
-    var isSame: Bool
-    var first: FirstResult
+    package var isSame: Bool
+    package var first: FirstResult
+
+    package init(isSame: Bool, first: FirstResult) {
+        self.isSame = isSame
+        self.first = first
+    }
 }
 
 /// Which records of a batch are not to be written, and what their callers are told instead: the
 /// whole rule, without a database.
-struct ReplayDecision {
+package struct ReplayDecision {
     /// By position; `nil` is written.
     private(set) var told: [RowResult?]
 
     /// - Parameter entries: by position of the batch, what is stored of the record's message.
-    init(_ batch: WriteBatch, entries: [Int: ReplayEntry]) {
+    package init(_ batch: WriteBatch, entries: [Int: ReplayEntry]) {
         told = batch.records.indices.map { entries[$0].map(Self.result) }
         for group in batch.groups where group.contains(where: { entries[$0] != nil }) {
             // A group that committed did so as a whole, and is sent again as a whole.
@@ -44,10 +49,10 @@ struct ReplayDecision {
     }
 
     /// Positions of the records that are written.
-    var remaining: [Int] { told.indices.filter { told[$0] == nil } }
+    package var remaining: [Int] { told.indices.filter { told[$0] == nil } }
 
     /// The report of the whole batch, from that of the records that were written.
-    func merged(_ report: BatchReport) -> BatchReport {
+    package func merged(_ report: BatchReport) -> BatchReport {
         let remaining = remaining
         guard remaining.count < told.count else { return report }
         var merged = report
@@ -69,7 +74,7 @@ struct ReplayDecision {
 
 extension WriteBatch {
     /// The same attempt with these records only. They have to hold each group whole, or not at all.
-    func keeping(_ positions: [Int]) -> WriteBatch {
+    package func keeping(_ positions: [Int]) -> WriteBatch {
         var places: [Int: Int] = [:]
         for (place, position) in positions.enumerated() { places[position] = place }
         return WriteBatch(

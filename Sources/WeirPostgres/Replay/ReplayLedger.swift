@@ -4,7 +4,7 @@ import WeirRecord
 
 /// What one connection knows of the replay tables: which generation takes entries, and which of the
 /// statements for them it has prepared. docs/decisions/0016-replay-protocol.md has the protocol.
-final class ReplayLedger {
+package final class ReplayLedger {
     /// One of the two halves of the memory. The other one is frozen.
     enum Half: String, Sendable {
         case a
@@ -24,7 +24,7 @@ final class ReplayLedger {
     }
 
     /// Statements that are prepared when they are first needed.
-    enum Statement: String {
+    package enum Statement: String {
         /// The attempt's own row: who finds it committed knows that the attempt has.
         case marker
         /// An entry for each message ID; fails when one of them has an entry already.
@@ -43,7 +43,7 @@ final class ReplayLedger {
     }
 
     /// How many batches look for their message IDs first, once one was met that had committed.
-    private static let cautionMax = 16
+    package static let cautionMax = 16
 
     private(set) var generation: Generation
     /// Of this gateway, for the history of messages.
@@ -125,9 +125,15 @@ final class ReplayLedger {
         let half = generation.current
         return switch statement {
         case .marker:
-            "INSERT INTO \(half.attempts) (id, attempt, records, outcome, instance, version) "
-                + "VALUES ($1::uuid, $2::int4, $3::int4, 0, \(quotedLiteral(origin.instance)), "
-                + "\(quotedLiteral(origin.version)))"
+            // Two rotations later this half takes entries again, and all else that this connection
+            // knows of the two is wrong. The lock that comes first keeps the number as it is.
+            """
+            INSERT INTO \(half.attempts) (id, attempt, records, outcome, instance, version)
+            SELECT $1::uuid, $2::int4, $3::int4, 0, \(quotedLiteral(origin.instance)),
+                \(quotedLiteral(origin.version))
+            WHERE (CASE WHEN (SELECT number FROM weir.generation) <> $4::int8
+                THEN '\(Self.changed)' END)::pg_catalog.regclass IS NULL
+            """
         case .gate:
             // The other half is frozen, so that it may be asked once and for all of them.
             """
@@ -182,6 +188,9 @@ final class ReplayLedger {
     /// ID is in the older half.
     private static let met = "pg_catalog.weir_message_met"
 
+    /// The same way of saying that the generation is another one than this connection knows.
+    private static let changed = "pg_catalog.weir_generation_changed"
+
     private static let letter = """
         INSERT INTO weir.dead_letter (fingerprint, attempt_id, attempts, table_name, operation,
             message, message_id, order_key, key, media_type, sqlstate, constraint_name, column_name,
@@ -194,10 +203,11 @@ final class ReplayLedger {
     // MARK: What an error says
 
     /// What it means that one of these statements failed.
-    enum Refusal: Equatable {
+    package enum Refusal: Equatable {
         /// A message ID of the batch has committed before: which one has to be looked up.
         case messageMet
-        /// The generation was closed: the other one takes entries now.
+        /// The generation was closed, or is another one than it was: which one takes entries has to
+        /// be read again.
         case generationClosed
         /// The batch meets what any other batch could meet.
         case ordinary
@@ -205,13 +215,16 @@ final class ReplayLedger {
         case broken
     }
 
-    static func refusal(of statement: Statement, _ error: ServerError) -> Refusal {
+    package static func refusal(of statement: Statement, _ error: ServerError) -> Refusal {
         if error.sqlstate == "23505" {
             // A marker meets none but the fence that was put up against it.
             return statement == .marker ? .ordinary : .messageMet
         }
         if error.sqlstate == "42P01", error.message.contains("weir_message_met") {
             return .messageMet
+        }
+        if error.sqlstate == "42P01", error.message.contains("weir_generation_changed") {
+            return .generationClosed
         }
         if error.sqlstate == "23514", error.constraint == "weir_generation_closed" {
             return .generationClosed

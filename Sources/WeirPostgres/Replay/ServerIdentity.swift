@@ -80,29 +80,34 @@ package final class IdentityWatch: Sendable {
     private struct State {
         /// Of the connection before this one.
         var last: ServerIdentity?
-        var observer: (@Sendable (Verdict) -> Void)?
+        var observer: (@Sendable (_ writer: Int, Verdict) -> Void)?
     }
 
     private let state = Mutex(State())
 
     package init() {}
 
-    /// Has `body` called for each connection that is admitted.
-    package func observe(_ body: @escaping @Sendable (Verdict) -> Void) {
+    /// Has `body` called for each connection that is admitted, in the order in which they are.
+    package func observe(_ body: @escaping @Sendable (_ writer: Int, Verdict) -> Void) {
         state.withLock { $0.observer = body }
     }
 
+    /// - Parameter writer: whose connection it is.
     /// - Throws: when the server is not to be written to.
     @discardableResult
-    package func admit(_ identity: ServerIdentity) throws(ConnectFailure) -> Verdict {
-        let (result, observer) = state.withLock { state in
+    package func admit(
+        _ identity: ServerIdentity, by writer: Int = 0
+    ) throws(ConnectFailure) -> Verdict {
+        let result = state.withLock { state in
             let result = Self.judge(identity, after: state.last)
-            if case .success = result { state.last = identity }
-            return (result, state.observer)
+            if case .success(let verdict) = result {
+                state.last = identity
+                // Inside the lock: of two connections, what the later one found is said last.
+                state.observer?(writer, verdict)
+            }
+            return result
         }
-        let verdict = try result.get()
-        observer?(verdict)
-        return verdict
+        return try result.get()
     }
 
     private static func judge(

@@ -61,6 +61,9 @@ extension ModelServer {
             execution.output = targets(table, keys, snapshot, number)
                 .map { tables[table.number].tuples[$0].values }
             return .done(.select(execution.output.count))
+        case .probe(let table):
+            execution.output = [[hasRows(table, snapshot, number) ? 1 : 0]]
+            return .done(.select(1))
         case .lock:
             return .done(.lockTable)
         case .close(let table): return redefine(table, isClosed: true, number)
@@ -103,6 +106,15 @@ extension ModelServer {
         return .done(.alterTable)
     }
 
+    func hasRows(
+        _ table: Relation, _ snapshot: ModelTransactions.Snapshot, _ number: Int
+    ) -> Bool {
+        let stored = tables[table.number]
+        return stored.tuples.dropFirst(stored.start(transactions)).contains {
+            transactions.sees($0, snapshot, own: sessions[number].xid)
+        }
+    }
+
     func targets(
         _ table: Relation, _ keys: [Int], _ snapshot: ModelTransactions.Snapshot, _ number: Int
     ) -> [Int] {
@@ -126,10 +138,12 @@ extension Statement {
         switch self {
         case .begin, .commit, .rollback, .checkConstraints, .identify, .terminate: []
         case .insert(let insert):
-            [(insert.table, .rowExclusive)] + (insert.unlessIn.map { [($0, .accessShare)] } ?? [])
+            [(insert.table, .rowExclusive)]
+                + [insert.unlessIn, insert.failsIfIn, insert.failsUnless?.table]
+                .compactMap { $0.map { ($0, .accessShare) } }
         case .update(let update): [(update.table, .rowExclusive)]
         case .delete(let table, _): [(table, .rowExclusive)]
-        case .select(let table, _): [(table, .accessShare)]
+        case .select(let table, _), .probe(let table): [(table, .accessShare)]
         case .lock(let table), .close(let table), .open(let table), .truncate(let table):
             [(table, .accessExclusive)]
         }

@@ -28,6 +28,17 @@ extension ModelServer {
         sessions[session.number].inbox.append(.end)
     }
 
+    /// Somebody between client and server lets the open transaction fail, and keeps what the server
+    /// says of it: COMMIT, should it come, is answered `ROLLBACK`.
+    package mutating func failUnseen(_ session: SessionID) -> Bool {
+        guard case .idle = sessions[session.number].activity,
+            sessions[session.number].block == .open
+        else { return false }
+        abort(session.number)
+        sessions[session.number].block = .failed
+        return true
+    }
+
     // MARK: Backends
 
     /// `pg_terminate_backend`: at its next step the session ends, unless it has begun to commit,

@@ -38,6 +38,9 @@ extension ModelServer {
         _ snapshot: ModelTransactions.Snapshot, _ number: Int, rows: Int
     ) -> Progress {
         let table = insert.table.number
+        if execution.next == 0, let failure = guarded(insert, snapshot, number) {
+            return .failed(failure)
+        }
         var left = rows
         while execution.next < insert.rows.count {
             if left == 0 { return .paused }
@@ -70,6 +73,24 @@ extension ModelServer {
             }
         }
         return .done(.insert(execution.affected))
+    }
+
+    /// What an INSERT says that is to fail where another table has rows.
+    private func guarded(
+        _ insert: Statement.Insert, _ snapshot: ModelTransactions.Snapshot, _ number: Int
+    ) -> ServerFailure? {
+        if let condition = insert.failsUnless,
+            let found = targets(condition.table, [condition.row[0]], snapshot, number).first,
+            tables[condition.table.number].tuples[found].values != condition.row
+        {
+            return ServerFailure("42P01", relation: "weir_generation_changed")
+        }
+        if let other = insert.failsIfIn,
+            !targets(other, insert.rows.map { $0[0] }, snapshot, number).isEmpty
+        {
+            return ServerFailure("42P01", relation: "weir_message_met")
+        }
+        return nil
     }
 
     private mutating func add(
@@ -202,9 +223,10 @@ extension ModelServer {
     @discardableResult
     private mutating func write(_ row: [Int], _ table: Int, _ number: Int) -> Int {
         transactions.log()
+        let xid = xid(of: number)
         let position = tables[table].append(
-            ModelTable.Tuple(
-                values: row, xmin: xid(of: number), command: sessions[number].command))
+            ModelTable.Tuple(values: row, xmin: xid, command: sessions[number].command))
+        transactions.note(.init(table: table, tuple: position), by: xid)
         for rule in tables[table].definition.rules where rule.applies(to: row) {
             if case .raiseDeferred = rule.action {
                 sessions[number].deferredChecks.append(.init(table: table, tuple: position))

@@ -168,6 +168,38 @@ package struct ModelServer: Sendable {
         package let position: Int
     }
 
+    /// A version of a row, as its transaction left it.
+    package struct WrittenRow: Equatable, Sendable {
+        package let table: Relation
+        package let values: [Int]
+        /// The same transaction replaced or deleted it.
+        package let isGone: Bool
+    }
+
+    /// Transactions that have committed, in the order in which others saw it. A crash and a
+    /// promotion change more than the end of it.
+    package var committed: [Int] { transactions.seen }
+
+    /// What a transaction wrote, in order. Rows that it deleted are not among them.
+    package func rows(writtenBy transaction: Int) -> [WrittenRow] {
+        transactions.writes[transaction].map { write in
+            let tuple = tables[write.table].tuples[write.tuple]
+            return WrittenRow(
+                table: Relation(write.table), values: tuple.values,
+                isGone: tuple.xmax == transaction)
+        }
+    }
+
+    /// The row with this key as a new statement would see it.
+    package func row(_ table: Relation, _ key: Int) -> [Int]? {
+        let stored = tables[table.number]
+        let start = stored.start(transactions)
+        let found = stored.versions(of: key).last {
+            $0 >= start && transactions.isCurrent(stored.tuples[$0])
+        }
+        return found.map { stored.tuples[$0].values }
+    }
+
     /// What a new statement would see, in the order in which the rows were written.
     package func rows(of table: Relation) -> [StoredRow] {
         let stored = tables[table.number]

@@ -13,6 +13,16 @@ package struct ModelTransactions: Sendable {
         let end: Int
     }
 
+    /// A version of a row that a transaction wrote.
+    struct Write: Sendable {
+        let table: Int
+        let tuple: Int
+    }
+
+    /// By number: what each wrote, in order.
+    private(set) var writes: [[Write]] = [[]]
+    /// Those that have committed, in the order in which others saw it.
+    private(set) var seen: [Int] = []
     /// By number. Number 0 is nobody.
     private(set) var states: [State] = [.aborted]
     /// Position of each commit record; 0 before it is written.
@@ -25,12 +35,17 @@ package struct ModelTransactions: Sendable {
     mutating func begin() -> Int {
         states.append(.running)
         commits.append(0)
+        writes.append([])
         running.append(states.count - 1)
         return states.count - 1
     }
 
     mutating func log() {
         written += 1
+    }
+
+    mutating func note(_ write: Write, by xid: Int) {
+        writes[xid].append(write)
     }
 
     mutating func writeCommit(_ xid: Int) {
@@ -45,6 +60,7 @@ package struct ModelTransactions: Sendable {
     mutating func end(_ xid: Int, _ state: State) {
         states[xid] = state
         running.removeAll { $0 == xid }
+        if state == .committed { seen.append(xid) }
     }
 
     var snapshot: Snapshot { Snapshot(running: running, end: states.count) }
@@ -77,5 +93,7 @@ package struct ModelTransactions: Sendable {
         running = []
         written = position
         durable = position
+        seen = states.indices.filter { states[$0] == .committed }
+            .sorted { commits[$0] < commits[$1] }
     }
 }

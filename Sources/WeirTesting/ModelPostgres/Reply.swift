@@ -45,12 +45,18 @@ package enum CommandTag: Equatable, Sendable, CustomStringConvertible {
 package struct ServerFailure: Error, Equatable, Sendable {
     package var sqlstate: String
     package var constraint: String?
+    /// With 42P01: what does not exist.
+    package var relation: String?
     /// FATAL: the session is over.
     package var isFatal: Bool
 
-    package init(_ sqlstate: String, constraint: String? = nil, isFatal: Bool = false) {
+    package init(
+        _ sqlstate: String, constraint: String? = nil, relation: String? = nil,
+        isFatal: Bool = false
+    ) {
         self.sqlstate = sqlstate
         self.constraint = constraint
+        self.relation = relation
         self.isFatal = isFatal
     }
 }

@@ -15,12 +15,25 @@ package enum Statement: Equatable, Sendable {
     /// ALTER TABLE: drops that constraint.
     case open(Relation)
     case truncate(Relation)
+    /// SELECT EXISTS: answers 1 or 0.
+    case probe(Relation)
     /// SET CONSTRAINTS ALL IMMEDIATE.
     case checkConstraints
     /// Answers one row: system identifier, timeline, position of the write-ahead log.
     case identify
     /// Ends a session, this one or another.
     case terminate(SessionID)
+
+    /// The row that a table is to have.
+    package struct Condition: Equatable, Sendable {
+        package var table: Relation
+        package var row: [Int]
+
+        package init(_ table: Relation, _ row: [Int]) {
+            self.table = table
+            self.row = row
+        }
+    }
 
     /// INSERT, with the conflict clauses that the gateway writes.
     package struct Insert: Equatable, Sendable {
@@ -38,17 +51,26 @@ package enum Statement: Equatable, Sendable {
         package var conflict: Conflict
         /// Leaves out the rows whose key this table has.
         package var unlessIn: Relation?
+        /// Fails with 42P01 if this table has one of the keys: the gate names a relation there that
+        /// does not exist, `weir_message_met`.
+        package var failsIfIn: Relation?
+        /// The same with `weir_generation_changed`, unless that table has this row, if it has the
+        /// key at all.
+        package var failsUnless: Condition?
         /// RETURNING the key.
         package var returnsKeys: Bool
 
         package init(
             _ table: Relation, _ rows: [[Int]], conflict: Conflict = .fail,
-            unlessIn: Relation? = nil, returnsKeys: Bool = false
+            unlessIn: Relation? = nil, failsIfIn: Relation? = nil,
+            failsUnless: Condition? = nil, returnsKeys: Bool = false
         ) {
             self.table = table
             self.rows = rows
             self.conflict = conflict
             self.unlessIn = unlessIn
+            self.failsIfIn = failsIfIn
+            self.failsUnless = failsUnless
             self.returnsKeys = returnsKeys
         }
     }
