@@ -13,13 +13,13 @@ struct WeirCommand: AsyncParsableCommand {
               weir check --db postgres:///app --tables orders  what is amiss between the two?
               weir migrate --db postgres:///app                create or update weir's own tables
               weir load --embedded --compare direct,gateway    what does it change?
+              weir dlq groups                                  records that were refused, and why
               weir health                                      exit 0 if the gateway is ready
             """,
         version: weirVersion,
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, LoadCommand.self,
-            HealthCommand.self,
-            VersionCommand.self,
+            DLQCommand.self, HealthCommand.self, VersionCommand.self,
         ])
 }
 
