@@ -60,7 +60,10 @@ let package = Package(
         .target(
             name: "WeirMigrations", dependencies: [crypto], path: "migrations",
             exclude: ["README.md"],
-            resources: [.embedInCode("0001_replay.sql"), .embedInCode("0002_dead_letter.sql")],
+            resources: [
+                .embedInCode("0001_replay.sql"), .embedInCode("0002_dead_letter.sql"),
+                .embedInCode("0003_redrive.sql"),
+            ],
             swiftSettings: house),
         .target(
             name: "WeirPostgres",

@@ -31,5 +31,6 @@ package enum Migrations {
     package static let all = [
         Migration(1, "0001_replay", PackageResources._001_replay_sql),
         Migration(2, "0002_dead_letter", PackageResources._002_dead_letter_sql),
+        Migration(3, "0003_redrive", PackageResources._003_redrive_sql),
     ]
 }

@@ -21,6 +21,8 @@ package protocol BatchWriter: Actor {
     /// What the database remembers of messages, in the order of the question: `nil` for one that it
     /// does not know.
     func lookUp(_ messages: [MessageKey.Identity]) throws(ConnectFailure) -> [StoredMessage?]
+    /// Answers a question about dead letters, or does what it says.
+    func answer(_ question: DeadLetterQuestion) throws(ConnectFailure) -> DeadLetterReply
     func disconnect()
 }
 
@@ -33,6 +35,11 @@ extension BatchWriter {
     ) throws(ConnectFailure) -> [StoredMessage?] {
         Array(repeating: nil, count: messages.count)
     }
+
+    /// Keeps none.
+    package func answer(
+        _ question: DeadLetterQuestion
+    ) throws(ConnectFailure) -> DeadLetterReply { .none }
 }
 
 /// Why there is no connection, in words that carry no secret.
@@ -46,6 +53,7 @@ package enum WriterTask: Sendable {
     case write(WriteBatch)
     case readCatalog(CatalogWatch.Reading)
     case lookUp([MessageKey.Identity])
+    case deadLetters(DeadLetterQuestion)
     /// See whether the connection is still there.
     case check
     case stop
@@ -105,6 +113,13 @@ extension BatchWriter {
                     coordinator.lookedUp(try lookUp(messages))
                 } catch {
                     coordinator.lookUpFailed(error)
+                    if isLost(id, coordinator) { return }
+                }
+            case .deadLetters(let question):
+                do {
+                    coordinator.answered(try answer(question))
+                } catch {
+                    coordinator.askFailed(error)
                     if isLost(id, coordinator) { return }
                 }
             case .check:

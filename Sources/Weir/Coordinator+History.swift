@@ -39,11 +39,13 @@ extension Coordinator {
             if isSettled {
                 actions.told.append { [known] in resume(.success(known)) }
             } else {
-                // Another gateway may have written what failed here.
+                // Another gateway may have written what failed here, or redriven a dead letter.
                 let local = known
                 let waiter = LookUps.Waiter(identity: identity, deadline: deadline) { result in
                     switch result {
-                    case .success(let stored?): resume(.success(MessageHistory(stored)))
+                    case .success(let stored?):
+                        let found = MessageHistory(stored)
+                        resume(.success(local?.outcome == found.outcome ? local : found))
                     case .success(nil): resume(.success(local))
                     case .failure(let failure):
                         resume(local.map { .success($0) } ?? .failure(failure))
@@ -69,6 +71,7 @@ extension Coordinator {
                 actions.told.append { waiter.resume(.success(message)) }
             }
             precondition(waiters.count == stored.count, "each question has an answer")
+            state.metrics.countLookUps(stored)
             return .none
         }
     }

@@ -18,16 +18,22 @@ extension MessageKey {
 extension Coordinator.Submission {
     /// What the core is told of the record.
     var entry: Entry {
-        var message: MessageKey?
-        if !record.options.isDryRun, let print = record.message {
-            message = MessageKey(print)
-        }
-        return Entry(
+        Entry(
             table: record.table.id, orderHash: record.orderHash,
             orderKeyHash: record.orderKeyHash, byteCount: record.byteCount, deadline: deadline,
-            message: message, isExclusive: record.options.isDryRun,
-            keepsDeadLetters: record.table.policy.onReject == .deadLetter,
+            // A dead letter that is sent again neither joins a repetition of its message, which
+            // would be told what it was told first, nor is joined by one.
+            message: record.redriven == nil ? message : nil,
+            isExclusive: record.options.isDryRun,
+            keepsDeadLetters: record.table.policy.onReject == .deadLetter
+                && record.redriven == nil,
             isStrict: record.table.policy.order == .strict)
+    }
+
+    /// The message, if the record carries one and is no dry run.
+    var message: MessageKey? {
+        guard !record.options.isDryRun, let print = record.message else { return nil }
+        return MessageKey(print)
     }
 }
 
@@ -104,18 +110,12 @@ extension Coordinator.State {
 
     private func first(_ result: RowResult, of record: Record, _ id: UUID7) -> FirstResult? {
         switch result.effect {
-        case .inserted, .updated, .deleted, .unchanged, .ignored, .deadLettered:
-            var key = result.key
-            if key == nil, record.mintedColumn != nil, record.hasKey {
-                // A repetition brings another one, which is stored nowhere.
-                var json: [UInt8] = []
-                record.appendKeyJSON(to: &json)
-                key = json
-            }
+        case .inserted, .updated, .deleted, .unchanged, .ignored:
             return FirstResult(
-                effect: result.effect, batchID: id, key: key, deadLetter: result.deadLetter)
-        case .replayed: return result.first
-        case .notFound, .messageIDReused: return nil
+                effect: result.effect, batchID: id, key: result.key ?? record.mintedKey)
+        // A dead letter may be redriven, here or elsewhere: only the database knows.
+        case .replayed: return result.first?.effect == .deadLettered ? nil : result.first
+        case .deadLettered, .notFound, .messageIDReused: return nil
         }
     }
 }

@@ -33,7 +33,7 @@ extension Coordinator.State {
         case .queued(let ticket), .joined(let ticket, _):
             keep(
                 .one(told(submission, admission)), submission, ticket, source,
-                message: entry.message,
+                message: submission.message,
                 isJoined: admission.original != nil, now: now, &actions)
             return .success(ticket)
         case .refused(let refusal):
@@ -167,6 +167,7 @@ extension Coordinator.State {
         // one, nobody would ever read the catalog.
         if !isStopping, let reading = catalogWatch.begin(now: now) { return .readCatalog(reading) }
         if !isStopping, let messages = lookUps.begin() { return .lookUp(messages) }
+        if !isStopping, let question = desk.begin() { return .deadLetters(question) }
         if let batch = pending[writer.number] {
             pending[writer.number] = nil
             return .write(batch)
@@ -191,6 +192,7 @@ extension Coordinator.State {
     ) {
         nextCheck = now + Coordinator.checkInterval
         forgetAnswered(now: now, &actions)
+        desk.wantCount(now: now)
         catalogWatch.check(isMissingTable: catalog.map { !$0.missing.isEmpty } ?? false)
         for writer in isParked.indices { _ = wake(writer, .check, &actions) }
     }
@@ -209,8 +211,10 @@ extension Coordinator.State {
             case .willRetry(let batch, _, let reason, _): retryReasons.insert(batch, reason)
             case .deadLettering(let ticket):
                 // For the attempt that keeps it, which may come later.
-                held[ticket.slot]?.refusal = actions.report?.error.map(
-                    Coordinator.Held.Refusal.init)
+                let attempts = held[ticket.slot]?.mark?.attempt ?? 1
+                held[ticket.slot]?.refusal = actions.report?.error.map {
+                    Coordinator.Held.Refusal($0, attempts: attempts)
+                }
             default: break
             }
         }
@@ -230,13 +234,14 @@ extension Coordinator.State {
         }
         tendCatalog(now: now, &actions)
         tendLookUps(now: now, &actions)
+        tendDesk(now: now, &actions)
         arm(now: now, &actions)
     }
 
     private mutating func arm(now: Timestamp, _ actions: inout Coordinator.Actions) {
         let due = min(
             machine.nextDeadline(now: now) ?? .distantFuture, nextCheck,
-            catalogWatch.nextDeadline, lookUps.nextDeadline)
+            catalogWatch.nextDeadline, lookUps.nextDeadline, desk.nextDeadline)
         // A timer that is set for earlier fires in vain and is set again; that is cheaper than
         // moving it.
         guard due < armed else { return }
@@ -245,20 +250,24 @@ extension Coordinator.State {
     }
 
     /// What the database said of a record that is to be a dead letter, which goes alone.
-    private func refusal(of assignment: Assignment) -> DatabaseError? {
-        assignment.tickets.first.flatMap { held[$0.slot]?.refusal?.error }
+    private func refusal(of assignment: Assignment) -> Coordinator.Held.Refusal? {
+        guard assignment.work != .write else { return nil }
+        return assignment.tickets.first.flatMap { held[$0.slot]?.refusal }
     }
 
     private mutating func makeBatch(
         _ assignment: Assignment, now: Timestamp, _ actions: inout Coordinator.Actions
     ) -> WriteBatch {
         let id = ids.next(unixNanoseconds: time.unixNanoseconds)
+        let refusal = refusal(of: assignment)
+        // Keeping a record begins to count anew; what is told and stored counts all of it.
+        let attempt = assignment.attempt + (refusal.map { $0.attempts - 1 } ?? 0)
         // Finding out is no attempt: what is found out about stays the last one.
         let mark =
             assignment.work == .resolve
             ? nil
             : BatchMark(
-                id, attempt: assignment.attempt, assignedAt: now,
+                id, attempt: attempt, assignedAt: now,
                 reason: assignment.attempt > 1 ? retryReasons.reason(assignment.batch) : nil)
         running[assignment.writer.number] = assignment.tickets
         var records: [Record] = []
@@ -298,11 +307,11 @@ extension Coordinator.State {
         }
         while !messages.isEmpty && messages.count < records.count { messages.append(nil) }
         return WriteBatch(
-            id: id, number: assignment.batch, attempt: assignment.attempt, work: assignment.work,
+            id: id, number: assignment.batch, attempt: attempt, work: assignment.work,
             records: records, groups: groups,
             isIsolated: assignment.isIsolated, messages: messages,
             unresolved: assignment.work == .resolve ? unresolved[assignment.batch] : nil,
-            refusal: assignment.work == .write ? nil : refusal(of: assignment))
+            refusal: refusal?.error)
     }
 
     private mutating func resolve(

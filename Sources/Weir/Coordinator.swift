@@ -60,7 +60,13 @@ package final class Coordinator: Sendable {
 
         final class Refusal: Sendable {
             let error: DatabaseError
-            init(_ error: DatabaseError) { self.error = error }
+            /// Attempts to write the record, the one that it was refused in being the last.
+            let attempts: Int
+
+            init(_ error: DatabaseError, attempts: Int) {
+                self.error = error
+                self.attempts = attempts
+            }
         }
     }
 
@@ -94,6 +100,7 @@ package final class Coordinator: Sendable {
         var history: HistoryRing
         var retryReasons = RetryReasons()
         var lookUps = LookUps()
+        var desk = DeadLetterDesk()
         /// For each writer what it was given last.
         var running: [[Ticket]]
         var drainWaiters: [CheckedContinuation<Void, Never>] = []

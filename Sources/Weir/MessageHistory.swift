@@ -34,6 +34,8 @@ package struct MessageHistory: Equatable, Sendable {
     /// Why there was more than one attempt.
     package var lastReason: TransientReason?
     package var outcome: Outcome?
+    /// The key that was made for it, as a JSON object, where that is known.
+    package var key: [UInt8]?
     package var endedAt: UInt64?
     package var requestID: String?
     package var traceID: String?
@@ -46,12 +48,9 @@ package struct MessageHistory: Equatable, Sendable {
         self.state = state
     }
 
-    /// The message has taken effect, or is kept: nothing can say otherwise later.
+    /// The message has taken effect: nothing can say otherwise later.
     package var isFinal: Bool {
-        switch outcome {
-        case .stored, .deadLettered: true
-        default: false
-        }
+        if case .stored = outcome { true } else { false }
     }
 }
 
@@ -80,6 +79,7 @@ extension MessageHistory {
         outcome =
             first.effect == .deadLettered
             ? .deadLettered(first.deadLetter) : .stored(first.effect)
+        key = first.key
         batchID = first.batchID
         batchedAt = first.batchID.unixMilliseconds
         endedAt = stored.committedAt
@@ -142,6 +142,10 @@ extension MessageHistory {
             json += "abandoned\",\"written\":\"no\"".utf8
         case .unknown(let isResolving):
             json += "unknown\",\"resolving\":\(isResolving)".utf8
+        }
+        if let key {
+            json += ",\"key\":".utf8
+            json += key
         }
         if let endedAt, outcome != .unknown(isResolving: true) {
             json += ",\"at\":\"".utf8

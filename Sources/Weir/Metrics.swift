@@ -26,14 +26,24 @@ package struct Metrics: Sendable {
     /// Those of them that turned out to have committed, and not to have.
     package private(set) var resolvedCommitted = 0
     package private(set) var resolvedLost = 0
+    /// Questions put to the database about such batches.
+    package private(set) var inquiries = 0
     /// Repetitions that were answered from memory.
     package private(set) var replays = 0
+    /// Messages that the database was asked about, and those that it knew.
+    package private(set) var lookUps = 0
+    package private(set) var lookUpsFound = 0
+    /// Dead letters written.
+    package private(set) var deadLetters: [DeadLetterKind: Int] = [:]
+    /// Dead letters sent again, by what became of them.
+    package private(set) var redrives: [RedriveLine.Result: Int] = [:]
     package private(set) var errors: [String: Int] = [:]
 
     package init() {}
 
     mutating func count(_ report: BatchReport, of batch: WriteBatch) {
         statements += report.statementCount
+        if batch.work == .resolve { inquiries += 1 }
         let size = batch.records.count
         let isOpen =
             batch.work == .resolve
@@ -47,13 +57,35 @@ package struct Metrics: Sendable {
                 Self.batchSizeBounds.firstIndex { size <= $0 } ?? Self.batchSizeBounds.count
             batchSizeCounts[bucket] += 1
             batchSizeSum += size
+            if let refusal = batch.refusal { countDeadLetters(report, of: batch, refusal) }
         } else {
             rolledBack += 1
         }
         if let error = report.error { errors[error.sqlstate, default: 0] += 1 }
     }
 
+    /// What turned out to have committed says no more of each record.
+    private mutating func countDeadLetters(
+        _ report: BatchReport, of batch: WriteBatch, _ refusal: DatabaseError
+    ) {
+        for (position, record) in batch.records.enumerated() {
+            let isKnown = report.results.indices.contains(position)
+            guard !isKnown || report.results[position].effect == .deadLettered else { continue }
+            let kind = DeadLetterKind(table: record.table.publicName, sqlstate: refusal.sqlstate)
+            deadLetters[kind, default: 0] += 1
+        }
+    }
+
     mutating func countReplay() { replays += 1 }
+
+    mutating func countRedrive(_ result: RedriveLine.Result) {
+        redrives[result, default: 0] += 1
+    }
+
+    mutating func countLookUps(_ found: [StoredMessage?]) {
+        lookUps += found.count
+        lookUpsFound += found.count { $0 != nil }
+    }
 
     mutating func count(_ transition: Transition) {
         switch transition {
@@ -84,5 +116,15 @@ package struct Metrics: Sendable {
             effects[RowEffect.deadLettered.rawValue] += 1
         case .failed(let failure): failures[failure.code, default: 0] += 1
         }
+    }
+}
+
+/// What dead letters are counted by.
+package struct DeadLetterKind: Hashable, Comparable, Sendable {
+    package let table: String
+    package let sqlstate: String
+
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.table, left.sqlstate) < (right.table, right.sqlstate)
     }
 }

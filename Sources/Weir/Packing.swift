@@ -46,5 +46,6 @@ struct Packing: Sendable {
     private static func isAnonymous(_ record: Record) -> Bool {
         // One that is blocked by an earlier one would block its whole pack.
         record.messageID == nil && !record.options.isDryRun && record.table.policy.order != .strict
+            && record.redriven == nil
     }
 }

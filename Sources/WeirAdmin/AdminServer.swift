@@ -13,7 +13,9 @@ package struct AdminServer: Service {
     private let address: ListenAddress
     private let version: String
     private let configuration: @Sendable () -> String
+    private let configurationHash: @Sendable () -> String
     private let reload: (@Sendable () -> Reload)?
+    private let deadLetters: DeadLetterAPI
     private let logger: Logger
     private let onRunning: @Sendable (Int?) -> Void
 
@@ -27,19 +29,25 @@ package struct AdminServer: Service {
 
     /// - Parameters:
     ///   - configuration: in force, as JSON and without secrets.
+    ///   - configurationHash: names it, as dead letters do.
     ///   - reload: reads the configuration again.
+    ///   - recordByteCountMax: what a dead letter may be edited to.
     ///   - onRunning: told the port, once it is known.
     package init(
         coordinator: Coordinator, address: ListenAddress, version: String,
         configuration: @escaping @Sendable () -> String = { "{}\n" },
-        reload: (@Sendable () -> Reload)? = nil, logger: Logger,
+        configurationHash: @escaping @Sendable () -> String = { "" },
+        reload: (@Sendable () -> Reload)? = nil, recordByteCountMax: Int = 1 << 20,
+        logger: Logger,
         onRunning: @escaping @Sendable (Int?) -> Void = { _ in }
     ) {
         self.coordinator = coordinator
         self.address = address
         self.version = version
         self.configuration = configuration
+        self.configurationHash = configurationHash
         self.reload = reload
+        deadLetters = DeadLetterAPI(coordinator, recordByteCountMax: recordByteCountMax)
         self.logger = logger
         self.onRunning = onRunning
     }
@@ -89,11 +97,8 @@ package struct AdminServer: Service {
         router.get("/v1/config") { [configuration] _, _ in
             Self.response(.ok, "application/json", configuration())
         }
+        router.add(middleware: BrowserGuard())
         router.post("/v1/reload") { [reload] request, _ in
-            // A page in a browser may send this to a loopback address; nobody else has an origin.
-            guard request.headers[.origin] == nil else {
-                return Self.text(.forbidden, "not from a browser\n")
-            }
             guard let reload else { return Self.text(.notFound, "nothing to reload\n") }
             switch reload() {
             case .done(let changed):
@@ -112,10 +117,13 @@ package struct AdminServer: Service {
             }
             return await Self.history(of: id, coordinator)
         }
-        router.get("/version") { [version] _, _ in
-            Self.response(
-                .ok, "application/json", "{\"name\":\"weir\",\"version\":\"\(version)\"}\n")
+        router.get("/version") { [version, coordinator, configurationHash] _, _ in
+            var body = Array("{\"name\":\"weir\",\"version\":\"\(version)\",\"instance\":".utf8)
+            appendJSONString(coordinator.name.instance, to: &body)
+            body += ",\"config_hash\":\"\(configurationHash())\"}\n".utf8
+            return Self.response(.ok, "application/json", String(decoding: body, as: UTF8.self))
         }
+        deadLetters.addRoutes(to: router)
         router.get("/metrics") { [coordinator, version] _, _ in
             Self.response(
                 .ok, "text/plain; version=0.0.4; charset=utf-8",
@@ -140,7 +148,7 @@ package struct AdminServer: Service {
         return response(.ok, "application/json", String(decoding: body, as: UTF8.self))
     }
 
-    private static func problem(_ failure: Failure) -> Response {
+    static func problem(_ failure: Failure) -> Response {
         var body: [UInt8] = []
         failure.append(to: &body)
         body.append(0x0A)
@@ -159,15 +167,29 @@ package struct AdminServer: Service {
         return String(decoding: body, as: UTF8.self)
     }
 
-    private static func text(_ status: HTTPResponse.Status, _ body: String) -> Response {
+    static func text(_ status: HTTPResponse.Status, _ body: String) -> Response {
         response(status, "text/plain; charset=utf-8", body)
     }
 
-    private static func response(
+    static func response(
         _ status: HTTPResponse.Status, _ contentType: String, _ body: String
     ) -> Response {
         Response(
             status: status, headers: [.contentType: contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+    }
+}
+
+/// A page in a browser may send what changes something to a loopback address; nobody else has an
+/// origin.
+private struct BrowserGuard: RouterMiddleware {
+    @concurrent func handle(
+        _ request: Request, context: BasicRequestContext,
+        next: @concurrent (Request, BasicRequestContext) async throws -> Response
+    ) async throws -> Response {
+        guard request.method == .get || request.headers[.origin] == nil else {
+            return AdminServer.text(.forbidden, "not from a browser\n")
+        }
+        return try await next(request, context)
     }
 }

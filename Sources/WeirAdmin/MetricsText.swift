@@ -17,6 +17,7 @@ struct MetricsText {
         family("weir_build_info", "gauge", "Constant 1, with the version.")
         sample("weir_build_info", [("version", version)], 1)
         append(metrics)
+        appendDeadLetters(metrics, coordinator.deadLetterCounts)
         append(gauges, budget: budget)
         appendProcess()
     }
@@ -60,6 +61,70 @@ struct MetricsText {
         sample("weir_bisections_total", [], metrics.halvings)
         family("weir_partings_total", "counter", "Batches that went on without a locked table.")
         sample("weir_partings_total", [], metrics.partings)
+        family(
+            "weir_isolated_records_total", "counter",
+            "Records tried alone because an error seemed to speak of them.")
+        sample("weir_isolated_records_total", [], metrics.suspicions)
+        appendOutcomes(metrics)
+        appendMessages(metrics)
+    }
+
+    private mutating func appendOutcomes(_ metrics: Metrics) {
+        family("weir_unresolved_batches_total", "counter", "Batches whose COMMIT was not answered.")
+        sample("weir_unresolved_batches_total", [], metrics.unresolved)
+        family(
+            "weir_resolved_batches_total", "counter", "Those of them that were found out about.")
+        sample(
+            "weir_resolved_batches_total", [("outcome", "committed")], metrics.resolvedCommitted)
+        sample("weir_resolved_batches_total", [("outcome", "lost")], metrics.resolvedLost)
+        family("weir_inquiries_total", "counter", "Questions put to the database about them.")
+        sample("weir_inquiries_total", [], metrics.inquiries)
+    }
+
+    private mutating func appendMessages(_ metrics: Metrics) {
+        family(
+            "weir_idempotent_replays_total", "counter",
+            "Repetitions told their first result, by where it was remembered.")
+        let replayed = metrics.effects[RowEffect.replayed.rawValue]
+        sample("weir_idempotent_replays_total", [("kind", "memory")], metrics.replays)
+        sample("weir_idempotent_replays_total", [("kind", "database")], replayed - metrics.replays)
+        family(
+            "weir_idempotency_conflicts_total", "counter",
+            "Message IDs sent again with another payload.")
+        sample(
+            "weir_idempotency_conflicts_total", [], metrics.failures[.messageIDReused] ?? 0)
+        family(
+            "weir_message_lookups_total", "counter",
+            "Messages that the database was asked about, by whether it knew them.")
+        sample("weir_message_lookups_total", [("found", "true")], metrics.lookUpsFound)
+        sample(
+            "weir_message_lookups_total", [("found", "false")],
+            metrics.lookUps - metrics.lookUpsFound)
+    }
+
+    private mutating func appendDeadLetters(
+        _ metrics: Metrics, _ counts: [(table: String, count: Int64)]
+    ) {
+        family(
+            "weir_dead_letters", "gauge",
+            "Dead letters in the database, from all gateways, as counted a few seconds ago.")
+        for (table, count) in counts {
+            sample("weir_dead_letters", [("table", table)], Int(count))
+        }
+        family(
+            "weir_dead_letters_redriven_total", "counter",
+            "Dead letters sent again, by what became of them.")
+        for outcome in RedriveLine.Result.allCases where outcome != .passes {
+            sample(
+                "weir_dead_letters_redriven_total", [("outcome", outcome.rawValue)],
+                metrics.redrives[outcome] ?? 0)
+        }
+        family("weir_dead_letters_added_total", "counter", "Dead letters written.")
+        for (kind, count) in metrics.deadLetters.sorted(by: { $0.key < $1.key }) {
+            sample(
+                "weir_dead_letters_added_total",
+                [("table", kind.table), ("sqlstate", kind.sqlstate)], count)
+        }
     }
 
     private mutating func append(_ gauges: Machine.Gauges, budget: Int) {
@@ -115,9 +180,14 @@ struct MetricsText {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
     }
 
-    /// Label values come from closed sets of names, so that none needs escaping.
     private mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Int) {
-        let list = labels.map { "\($0)=\"\($1)\"" }.joined(separator: ",")
+        let list = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
         text += list.isEmpty ? "\(name) \(value)\n" : "\(name){\(list)} \(value)\n"
+    }
+
+    /// Most label values come from closed sets of names; a table's may hold anything.
+    private static func escaped(_ value: String) -> String {
+        value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+            .replacing("\n", with: "\\n")
     }
 }

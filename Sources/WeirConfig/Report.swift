@@ -117,6 +117,21 @@ extension EffectiveConfiguration {
     }
 }
 
+extension EffectiveConfiguration {
+    /// Names what is in force, wherever it was set: 16 hexadecimal digits.
+    package var hash: String {
+        var hash = StableHash()
+        for entry in entries {
+            hash.add(entry.key)
+            hash.add(0)
+            hash.add(entry.value ?? "")
+            hash.add(0)
+        }
+        let digits = String(hash.value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
 /// The reference part of docs/CONFIGURATION.md, from the settings themselves.
 package enum ConfigurationReference {
     package static var markdown: String {

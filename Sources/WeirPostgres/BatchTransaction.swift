@@ -18,7 +18,8 @@ struct BatchTransaction {
         case begin
         case prepare(WriteStatement.Shape, step: Int)
         case prepareLedger(ReplayLedger.Statement)
-        case ledger(ReplayLedger.Statement)
+        /// With the position of the record that the statement is for, if it is for one.
+        case ledger(ReplayLedger.Statement, position: Int?)
         case prepareSingle(WriteStatement.Shape, step: Int)
         case deallocate
         case step(Int)
@@ -45,6 +46,7 @@ struct BatchTransaction {
     var steps: [Step] = []
     private var preparing: Set<WriteStatement.Shape> = []
     var preparingSingle: Set<WriteStatement.Shape> = []
+    var preparingLedger: Set<ReplayLedger.Statement> = []
     var expected: [Expectation] = []
     /// What each record comes to if nothing else is heard of it.
     var results: [RowResult]
@@ -211,7 +213,7 @@ struct BatchTransaction {
                     let step = stepIndex(expectation)
                     trouble = Trouble(
                         error: error, step: step, statement: ledgerStatement(expectation),
-                        suspect: suspect(step, error, result.hints))
+                        suspect: position(expectation) ?? suspect(step, error, result.hints))
                 }
                 if error.isFatal || session.isBad { throw .lost(error.message) }
             }
@@ -226,6 +228,10 @@ struct BatchTransaction {
     ) -> Int? {
         let positions = step.map { steps[$0].plan.positions } ?? Array(batch.records.indices)
         return Suspicion(records: batch.records, positions: positions).position(error, hints)
+    }
+
+    private func position(_ expectation: Expectation) -> Int? {
+        if case .ledger(_, let position) = expectation { position } else { nil }
     }
 
     private func stepIndex(_ expectation: Expectation) -> Int? {
@@ -295,8 +301,10 @@ struct BatchTransaction {
     /// A record whose row did not come about, where that must not be committed.
     private func findFailure() -> BatchReport? {
         for (position, result) in results.enumerated() where result.effect == .notFound {
-            let isMember = batch.groups.contains { $0.contains(position) }
             let record = batch.records[position]
+            // A dead letter whose record met no row is not to go.
+            let isMember =
+                record.redriven != nil || batch.groups.contains { $0.contains(position) }
             let lacked = record.lackedColumn
             let isDropped =
                 lacked == nil

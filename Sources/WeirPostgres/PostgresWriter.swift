@@ -15,7 +15,7 @@ package actor PostgresWriter: BatchWriter {
         /// Whether batches keep the tables of schema `weir`; they must be there then.
         package var replay = ReplaySetting.off
         /// What the entries in those tables say of their gateway.
-        package var origin = WriterOrigin()
+        package var origin = GatewayName()
         /// How long to wait for a transaction that was lost, before asking again later.
         package var inquiryTimeout: Duration = .seconds(2)
         /// These are one for all writers that have this configuration.
@@ -29,7 +29,7 @@ package actor PostgresWriter: BatchWriter {
         }
     }
 
-    private let configuration: Configuration
+    let configuration: Configuration
     private let number: Int
     private let executor: BlockingExecutor
     private var session: Session?
@@ -134,7 +134,8 @@ package actor PostgresWriter: BatchWriter {
             ).run()
         default:
             return RememberedWrite(
-                batch: batch, session: session, ledger: ledger, deadline: deadline
+                batch: batch, session: session, ledger: ledger,
+                configurationHash: configuration.policies.configurationHash, deadline: deadline
             ).run(&cache, &parameters)
         }
     }
@@ -197,7 +198,7 @@ package actor PostgresWriter: BatchWriter {
 
     /// Asks something of the catalog. A connection that fails to answer is not to be used again:
     /// what it still has to say would be taken for the answer to something else.
-    private func ask<Answer>(
+    func ask<Answer>(
         _ question: (Session, Timestamp) throws(ConnectFailure) -> Answer
     ) throws(ConnectFailure) -> Answer {
         guard let session else { throw ConnectFailure("not connected") }

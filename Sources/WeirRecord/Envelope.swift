@@ -10,16 +10,19 @@ package struct Envelope: Sendable {
     package var origin: RecordOrigin?
     /// Kept of records whose table keeps those that are refused.
     package var source: RecordSource?
+    /// Of a dead letter that is sent again.
+    package var redriven: Redriven?
 
     package init(
         messageID: String? = nil, fingerprint: UInt64? = nil, orderKey: OrderKey? = nil,
-        origin: RecordOrigin? = nil, source: RecordSource? = nil
+        origin: RecordOrigin? = nil, source: RecordSource? = nil, redriven: Redriven? = nil
     ) {
         self.messageID = messageID
         self.fingerprint = fingerprint
         self.orderKey = orderKey
         self.origin = origin
         self.source = source
+        self.redriven = redriven
     }
 }
 
@@ -119,6 +122,13 @@ package struct TraceID: Hashable, Sendable, CustomStringConvertible {
             Self.hexadecimal(bytes[53..<55]) != nil
         else { return nil }
         bits = trace
+    }
+
+    /// - Parameter text: 32 hexadecimal digits, as `description` has them.
+    package init?(hexadecimal text: String) {
+        let digits = Array(text.utf8)
+        guard digits.count == 32, let bits = Self.hexadecimal(digits[...]) else { return nil }
+        self.bits = bits
     }
 
     private static func hexadecimal(_ digits: ArraySlice<UInt8>) -> UUIDBits? {

@@ -7,7 +7,7 @@ package enum Operation: String, CaseIterable, Sendable {
 }
 
 /// What an insert does when the row exists.
-package enum ConflictRule: Sendable {
+package enum ConflictRule: String, Sendable {
     /// The record is refused with 23505.
     case error
     /// The row stays; the record is answered `ignored`.
@@ -78,6 +78,8 @@ package final class Record: Sendable {
     package let origin: RecordOrigin?
     /// How the record came, if its table keeps records that are refused.
     package let source: RecordSource?
+    /// The dead letter that is sent again, if this is one.
+    package let redriven: Redriven?
     /// The column whose value the gateway minted for this record, and which no repetition of the
     /// request would have again.
     package let mintedColumn: Int?
@@ -99,8 +101,10 @@ package final class Record: Sendable {
         messageID = envelope.messageID
         origin = envelope.messageID == nil ? nil : envelope.origin
         source = table.policy.onReject == .deadLetter ? envelope.source : nil
+        redriven = envelope.redriven
         message = envelope.messageID.map { id in
-            guard let fingerprint = envelope.fingerprint else {
+            // A letter may have been edited; its caller sends what it sent first.
+            guard let fingerprint = envelope.redriven?.fingerprint ?? envelope.fingerprint else {
                 preconditionFailure("a message has a fingerprint")
             }
             return MessagePrint(id, fingerprint: fingerprint)
@@ -162,6 +166,15 @@ package final class Record: Sendable {
             }
         }
         json.append(UInt8(ascii: "}"))
+    }
+
+    /// The key as a JSON object where the gateway minted a part of it: no repetition of the request
+    /// would bring it again.
+    package var mintedKey: [UInt8]? {
+        guard mintedColumn != nil, hasKey else { return nil }
+        var json: [UInt8] = []
+        appendKeyJSON(to: &json)
+        return json
     }
 
     /// Calls `body` for each field with its column's position and the range of its array element in

@@ -13,9 +13,11 @@ extension Record {
     }
 
     /// The same with what a request says beside the record.
+    ///
+    /// - Parameter id: what is minted where the table declares IDs and the record has none.
     package static func decoded(
         _ json: String, for table: TableSchema, _ options: WriteOptions, key: String?,
-        envelope: Envelope
+        envelope: Envelope, minting id: UUID7? = nil
     ) throws(Defect) -> Record {
         var decoder = RecordDecoder(
             table: table, options: options, expectedByteCount: json.utf8.count)
@@ -25,7 +27,8 @@ extension Record {
         if envelope.messageID != nil && envelope.fingerprint == nil {
             envelope.fingerprint = try Fingerprint.of(json, for: table, options, key: key)
         }
-        return try decoder.finish(envelope)
+        guard let id else { return try decoder.finish(envelope) }
+        return try decoder.finish(envelope, minting: id)
     }
 }
 

@@ -31,6 +31,9 @@ final class Reloader: Sendable {
     /// What is in force, as JSON and without secrets.
     var json: String { current.withLock { $0.json } }
 
+    /// Names what is in force.
+    var hash: String { current.withLock { $0.hash } }
+
     /// Reads file, environment and flags again. What is wrong, or needs a restart, is logged and
     /// answered, and changes nothing.
     func reload() -> AdminServer.Reload {
@@ -41,6 +44,7 @@ final class Reloader: Sendable {
                 effective = newer
                 level.set(newer.configuration.logLevel)
                 policies.policies = newer.policies
+                policies.configurationHash = newer.hash
                 return .done(changed: changed)
             } catch let error as ConfigurationError {
                 return .refused(error.problems.map(\.description))

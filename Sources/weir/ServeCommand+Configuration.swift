@@ -68,7 +68,9 @@ extension ServeCommand {
                 conninfo: info,
                 tables: exposed.isEmpty ? [TableName(Demo.table)] : exposed.map(\.name))
             writers.statementTimeout = database.statementTimeout
-            writers.policies = PolicyStore(effective.policies)
+            writers.policies = PolicyStore(
+                effective.policies, configurationHash: effective.hash)
+            writers.origin = GatewayName(version: weirVersion)
             writers.replay = effective.configuration.replay.window
             return writers
         } catch {

@@ -141,7 +141,8 @@ struct ServeCommand: AsyncParsableCommand {
         machine.seed = UInt64.random(in: .min ... .max)
         let coordinator = Coordinator(
             machine: machine, time: SystemTime(),
-            replayRecordsMax: configuration.replay.memoryRecords, logger: logger)
+            replayRecordsMax: configuration.replay.memoryRecords, name: writers.origin,
+            logger: logger)
         let pool = PostgresPool(
             writers, connections: configuration.database.connections, coordinator: coordinator,
             logger: logger)
@@ -158,7 +159,9 @@ struct ServeCommand: AsyncParsableCommand {
             policies: writers.policies, coordinator: coordinator, logger: logger)
         let adminServer = AdminServer(
             coordinator: coordinator, address: configuration.listen.admin, version: weirVersion,
-            configuration: { reloader.json }, reload: { reloader.reload() }, logger: logger)
+            configuration: { reloader.json }, configurationHash: { reloader.hash },
+            reload: { reloader.reload() },
+            recordByteCountMax: configuration.limits.recordBytes, logger: logger)
         let hangUp = HangUp { _ = reloader.reload() }
         defer { withExtendedLifetime(hangUp) {} }
 

@@ -14,13 +14,13 @@ struct WeirCommand: AsyncParsableCommand {
               weir migrate --db postgres:///app                create or update weir's own tables
               weir load --embedded --compare direct,gateway    what does it change?
               weir bench --db postgres:///app --table orders   how many connections does it need?
+              weir dlq groups                                  records that were refused, and why
               weir health                                      exit 0 if the gateway is ready
             """,
         version: weirVersion,
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, LoadCommand.self,
-            BenchCommand.self, HealthCommand.self,
-            VersionCommand.self,
+            BenchCommand.self, DLQCommand.self, HealthCommand.self, VersionCommand.self,
         ])
 }
 

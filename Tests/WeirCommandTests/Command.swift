@@ -52,6 +52,15 @@ struct Command {
             errors: String(decoding: errorText, as: UTF8.self))
     }
 
+    /// Starts it, and lets it run; what it says is dropped.
+    static func start(_ arguments: [String]) throws -> Process {
+        let process = process(arguments, [:])
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
     /// Runs a gateway while `body` runs, then has it drain.
     static func serve(
         _ arguments: [String], environment: [String: String] = [:],

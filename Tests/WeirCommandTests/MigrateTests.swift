@@ -25,7 +25,8 @@ import WeirPostgres
         try await withServer { server in
             let before = try migrate(server, "--status")
             #expect(before.status == 1, "\(before.errors)")
-            #expect(before.text.contains("  pending  0001_replay\n  pending  0002_dead_letter\n"))
+            let pending = Migrations.all.map { "  pending  \($0.name)\n" }.joined()
+            #expect(before.text.contains(pending))
 
             try server.execute("CREATE ROLE app LOGIN")
             let dry = try migrate(server, "--dry-run", "--grant-to", "app")
@@ -36,7 +37,7 @@ import WeirPostgres
 
             let done = try migrate(server)
             #expect(done.status == 0, "\(done.errors)")
-            #expect(done.text == "applied 0001_replay\napplied 0002_dead_letter\n")
+            #expect(done.text == Migrations.all.map { "applied \($0.name)\n" }.joined())
             let again = try migrate(server, "--grant-to", "app")
             #expect(again.status == 0)
             #expect(again.text.hasPrefix("schema weir is up to date\nGRANT USAGE ON SCHEMA weir"))
@@ -92,7 +93,8 @@ import WeirPostgres
             ]
             let refused = try Command.run(["serve"] + arguments)
             #expect(refused.status == 78)
-            #expect(refused.errors.contains("lacks 0001_replay, 0002_dead_letter. Run:"))
+            #expect(
+                refused.errors.contains("lacks 0001_replay, 0002_dead_letter, 0003_redrive. Run:"))
             #expect(refused.errors.contains("\n  weir migrate --db \"host="))
             #expect(refused.errors.contains("--replay-window off"))
 

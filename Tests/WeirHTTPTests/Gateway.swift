@@ -92,6 +92,7 @@ func withGateway(
     connections: Int? = 2,
     _ change: (inout ServerConfiguration) -> Void = { _ in },
     machine changeMachine: (inout Machine.Configuration) -> Void = { _ in },
+    writers changeWriters: (inout PostgresWriter.Configuration) -> Void = { _ in },
     _ body: (Gateway) async throws -> Void
 ) async throws {
     var logger = Logger(label: "test")
@@ -117,6 +118,7 @@ func withGateway(
         conninfo: info, tables: tables.map { TableName($0) })
     writers.policies = PolicyStore(
         Dictionary(uniqueKeysWithValues: policies.map { (TableName($0), $1) }))
+    changeWriters(&writers)
     let pool = PostgresPool(
         writers, connections: connections, coordinator: coordinator, logger: logger)
     let group = ServiceGroup(

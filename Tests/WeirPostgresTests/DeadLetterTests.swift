@@ -49,7 +49,8 @@ extension PostgresTests {
             let rows = try await scene.rows(
                 """
                 SELECT table_name, operation, message_id, key, media_type, convert_from(raw, 'UTF8'),
-                    sqlstate, constraint_name, column_name, code, reason, attempts, request, trace
+                    sqlstate, constraint_name, column_name, code, reason, attempts, request, trace,
+                    instance, version, config_hash, on_conflict, version_column
                 FROM weir.dead_letter WHERE id = \(number)
                 """)
             #expect(
@@ -58,10 +59,32 @@ extension PostgresTests {
                         "\(scene.schema).items", "insert", "\(scene.schema)-1", #"{"id":1}"#,
                         "application/json", "{\"id\":1,\"qty\":10,\"x\":\"\\u0000\"}\n", "23514",
                         "qty_range", nil, "check-violation", "violates qty_range", "3", "req-1",
-                        nil,
+                        nil, scene.schema, "1.2", "c0ffee", nil, nil,
                     ]
                 ])
             #expect(try await scene.rows("SELECT * FROM items") == [])
+        }
+
+        @Test func whatTheCallerSaidOfRowsThatExistIsKept() async throws {
+            let scene = try await Scene("CREATE TABLE items (id int PRIMARY KEY, qty int)") {
+                $0.remembers = true
+                $0.policy.onReject = .deadLetter
+            }
+            var row = Self.row(scene, 1)
+            row.options.onConflict = .merge
+            row.options.isConflictRuleSaid = true
+            row.options.versionColumn = 1
+            row.options.isVersionColumnSaid = true
+            let number = try #require(
+                try await Self.letter(scene, row).results.first?.deadLetter)
+            let rows = try await scene.rows(
+                """
+                SELECT d.on_conflict, d.version_column, d.message_fingerprint = r.fingerprint
+                FROM weir.dead_letter d JOIN (SELECT * FROM weir.replay_a UNION ALL
+                    SELECT * FROM weir.replay_b) r ON r.dead_letter = d.id
+                WHERE d.id = \(number)
+                """)
+            #expect(rows == [["merge", nil, "t"]])
         }
 
         @Test func aRepetitionOfOneIsToldSo() async throws {

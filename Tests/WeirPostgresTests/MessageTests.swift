@@ -94,6 +94,37 @@ extension PostgresTests {
             #expect(try await scene.rows("SELECT count(*) FROM made") == [["1"]])
         }
 
+        @Test func aKeyThatTheGatewayMintedIsKept() async throws {
+            let scene = try await Scene(
+                "CREATE TABLE items (id uuid PRIMARY KEY, n int CHECK (n < 10))"
+            ) {
+                $0.remembers = true
+                $0.policy.id = IDRule(column: "id", prefix: "", form: .uuid)
+            }
+            func minted(_ last: UInt64) -> UUID7 {
+                UUID7(high: 0x0190_0000_0000_7000, low: 0x8000_0000_0000_0000 | last)
+            }
+            // Two operations: the results of one are known beforehand, those of the other are not.
+            var insert = Row.insert("items", #"{"n":5}"#).message(Self.name(scene, 1))
+            var upsert = Row.upsert("items", #"{"n":6}"#).message(Self.name(scene, 2))
+            insert.minting = minted(1)
+            upsert.minting = minted(2)
+            let first = try await scene.write(insert, upsert)
+            #expect(first.effects == [.inserted, .inserted])
+            insert.minting = minted(3)
+            upsert.minting = minted(4)
+            let again = try await scene.write(insert, upsert)
+            #expect(again.effects == [.replayed, .replayed])
+            let keys = again.results.map { result in
+                result.first?.key.map { String(decoding: $0, as: UTF8.self) }
+            }
+            #expect(
+                keys == [
+                    #"{"id":"01900000-0000-7000-8000-000000000001"}"#,
+                    #"{"id":"01900000-0000-7000-8000-000000000002"}"#,
+                ])
+        }
+
         @Test func aRefusedRecordLeavesNoEntry() async throws {
             let scene = try await Self.scene(
                 "CREATE TABLE items (id int PRIMARY KEY, n int CHECK (n < 10))")
@@ -170,8 +201,10 @@ extension PostgresTests {
             let half = try await scene.rows("SELECT current FROM weir.generation")[0][0] ?? ""
             let table = "weir.replay_\(half)"
             let hash = MessageID.hash(Self.name(scene, 1))
-            let id = String(hash.high, radix: 16) + String(hash.low, radix: 16)
-            try #require(id.count == 32)
+            let id = [hash.high, hash.low].map { word in
+                let digits = String(word, radix: 16)
+                return String(repeating: "0", count: 16 - digits.count) + digits
+            }.joined()
             try await scene.execute(
                 "CREATE TABLE kept AS SELECT * FROM \(table) WHERE id = '\(id)'; "
                     + "DELETE FROM \(table) WHERE id = '\(id)'")

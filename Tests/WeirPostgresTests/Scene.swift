@@ -92,6 +92,8 @@ struct Scene: Sendable {
             configuration.statementTimeout = patience / 2
             configuration.inquiryTimeout = .milliseconds(50)
         }
+        configuration.origin = GatewayName(instance: schema, version: "1.2")
+        configuration.policies.configurationHash = "c0ffee"
         configuration.policies.policies = Dictionary(
             uniqueKeysWithValues: configuration.tables.map { ($0, options.policy) })
         if options.remembers { configuration.replay = .on(window: .seconds(7 * 86_400)) }
@@ -189,6 +191,10 @@ struct Row: Sendable {
     var orderKey: String?
     var origin: RecordOrigin?
     var source: RecordSource?
+    /// Minted where the table declares IDs.
+    var minting: UUID7?
+    /// The dead letter that is sent again.
+    var redriven: Redriven?
 
     static func insert(_ table: String, _ data: String) -> Row {
         Row(options: WriteOptions(.insert), table: table, data: data)
@@ -238,7 +244,7 @@ struct Row: Sendable {
             data, for: table, options, key: key,
             envelope: Envelope(
                 messageID: message, orderKey: try orderKey.map(OrderKey.init), origin: origin,
-                source: source))
+                source: source, redriven: redriven), minting: minting)
     }
 }
 

@@ -8,6 +8,14 @@ import WeirTesting
 
 /// What is known of a message, from its arrival to long after.
 @Suite(.timeLimit(.minutes(1))) struct HistoryTests {
+    private let keeping: TableSchema = {
+        var policy = TablePolicy()
+        policy.onReject = .deadLetter
+        return TableSchema(
+            number: 2, version: 12, name: "keeping", columns: orders.columns, primaryKey: [0],
+            policy: policy)
+    }()
+
     private func history(_ stage: Stage, _ id: String) async -> Result<MessageHistory?, Failure> {
         await withCheckedContinuation { continuation in
             stage.coordinator.history(of: id, by: stage.clock.now + .seconds(1)) {
@@ -79,6 +87,37 @@ import WeirTesting
             stage.writer.reply(.found([nil]))
             let history = try #require(try await asked.get())
             #expect(history.outcome == .failed(.uniqueViolation, sqlstate: "23505"))
+        }
+    }
+
+    /// Somebody may have redriven it since.
+    @Test func aDeadLetterIsNotTheLastWord() async throws {
+        try await Stage.connected { stage in
+            stage.submit(0, key: 1, in: keeping, id: "m")
+            _ = try await stage.nextBatch()
+            stage.writer.reply(.report(.refused(culprit: 0)))
+            let letter = try await stage.nextBatch()
+            var report = BatchReport(.committed)
+            report.results = [RowResult(.deadLettered, deadLetter: 7)]
+            stage.writer.reply(.report(report))
+            _ = await stage.inbox.next()
+            // Of the same letter, memory knows more.
+            async let same = history(stage, "m")
+            _ = await stage.writer.nextCall()
+            stage.writer.reply(
+                .found([
+                    StoredMessage(
+                        FirstResult(effect: .deadLettered, batchID: letter.id, deadLetter: 7))
+                ]))
+            let told = try #require(try await same.get())
+            #expect(told.outcome == .deadLettered(7) && !told.isStored && told.receivedAt != nil)
+            async let other = history(stage, "m")
+            _ = await stage.writer.nextCall()
+            let id = UUID7(high: 1_772_368_496_789 << 16 | 0x7000, low: 1 << 63)
+            stage.writer.reply(.found([StoredMessage(FirstResult(effect: .inserted, batchID: id))]))
+            let redriven = try #require(try await other.get())
+            #expect(redriven.outcome == .stored(.inserted) && redriven.isStored)
+            #expect(stage.coordinator.figures().metrics.lookUpsFound == 2)
         }
     }
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable
 
-from . import bulk, decoding, idle, loads, messages, processes
+from . import bulk, decoding, idle, loads, messages, pages, processes
 from .loads import Ids, Sample
 from .processes import BenchmarkError, Service
 from .report import Figure, Side, shown
@@ -349,4 +349,5 @@ ROWS: dict[str, Callable[[Bench], list[Figure]]] = {
     "ids": ids,
     "replays": replays,
     "poison": poison,
+    "pages": pages.pages,
 }

@@ -44,7 +44,7 @@ struct AttemptInquiry {
                     try endForgottenProcess()
                     return stillUnknown(refusal)
                 case .ordinary: return stillUnknown(refusal)
-                case .messageMet, .broken: throw error
+                case .messageMet, .letterGone, .broken: throw error
                 }
             }
         }

@@ -14,6 +14,7 @@ extension BatchTransaction {
         let parameters = ledger.parameters
         parameters.appendMarker(batch, ledger.generation)
         try send(.marker, ledger)
+        try sendReleases(ledger)
         let positions = batch.messagePositions
         guard !positions.isEmpty else { return }
         parameters.removeAll()
@@ -23,25 +24,57 @@ extension BatchTransaction {
             buffer.appendElement(Int16(RowEffect.implied(by: batch.records[position]).rawValue))
         }
         parameters.appendOrigins(batch, positions)
-        try send(.gate, ledger)
+        // Hardly any batch has such keys.
+        let keys = positions.map { batch.records[$0].mintedKey }
+        guard keys.contains(where: { $0 != nil }) else { return try send(.gate, ledger) }
+        parameters.appendArray(TypeOID.text, keys) { $0.appendElement($1) }
+        try send(.gateWithKeys, ledger)
     }
 
+    /// Takes dead letters that are sent again out of their table, and their messages' entries,
+    /// which the gate then makes anew: all of it with the records' effects, or none of it.
+    private mutating func sendReleases(_ ledger: ReplayLedger) throws(Session.Failure) {
+        guard hasRedriven else { return }
+        let parameters = ledger.parameters
+        parameters.removeAll()
+        try send(.byIndex, ledger)
+        // In the order of their numbers, so that two gateways do not wait for each other.
+        let letters = batch.records.enumerated().compactMap { position, record in
+            record.redriven.map { (position: position, letter: $0) }
+        }.sorted { $0.letter.letter < $1.letter.letter }
+        for (position, redriven) in letters {
+            parameters.removeAll()
+            parameters.append(redriven.letter)
+            parameters.append(redriven.edits)
+            if let message = batch.messages.isEmpty ? nil : batch.messages[position] {
+                parameters.append(message.identity)
+            } else {
+                parameters.append(nil as String?)
+            }
+            try send(.release, ledger, position: position)
+        }
+    }
+
+    var hasRedriven: Bool { batch.records.contains { $0.redriven != nil } }
+
     private mutating func send(
-        _ statement: ReplayLedger.Statement, _ ledger: ReplayLedger
+        _ statement: ReplayLedger.Statement, _ ledger: ReplayLedger, position: Int? = nil
     ) throws(Session.Failure) {
-        if !ledger.isPrepared(statement) {
+        if !ledger.isPrepared(statement), !preparingLedger.contains(statement) {
             try session.sendPrepare(
                 ledger.name(statement), ledger.sql(statement), parameterOIDs: [])
             expected.append(.prepareLedger(statement))
+            preparingLedger.insert(statement)
         }
         try session.sendExecute(ledger.name(statement), ledger.parameters)
-        expected.append(.ledger(statement))
+        expected.append(.ledger(statement, position: position))
     }
 
     /// Whether results have to be known before COMMIT is sent: a message's are stored with it, and
     /// what may have met no row must not be told otherwise if COMMIT is never answered.
     var resultsAreKept: Bool {
         guard ledger != nil else { return false }
+        if hasRedriven { return true }
         let hasMessages = !batch.messages.isEmpty
         return steps.contains { step in
             switch step.plan.shape.kind {
@@ -78,7 +111,7 @@ extension BatchTransaction {
                 buffer.appendElement(Int16(results[position].effect.rawValue))
             }
             parameters.appendArray(TypeOID.text, changed) { buffer, position in
-                buffer.appendElement(results[position].key)
+                buffer.appendElement(results[position].key ?? batch.records[position].mintedKey)
             }
             try send(.results, ledger)
         }
@@ -91,7 +124,7 @@ extension BatchTransaction {
 
     func ledgerStatement(_ expectation: Expectation) -> ReplayLedger.Statement? {
         switch expectation {
-        case .prepareLedger(let statement), .ledger(let statement): statement
+        case .prepareLedger(let statement), .ledger(let statement, _): statement
         default: nil
         }
     }
@@ -112,6 +145,13 @@ extension BatchTransaction {
             guard case .transient(let reason) = ErrorClass(trouble.error) else { break }
             report.outcome = .transient(reason)
             report.isConnected = reason != .connectionLost
+        case .letterGone:
+            report.outcome = .recordError(culprit: trouble.suspect)
+            report.suspect = trouble.suspect
+            report.error = DatabaseError(
+                code: .notFound, sqlstate: "02000",
+                message: "the dead letter was redriven, edited or discarded meanwhile")
+            return report
         case .broken:
             // The next connection says what is wrong with the tables.
             report.outcome = .transient(.connectionLost)

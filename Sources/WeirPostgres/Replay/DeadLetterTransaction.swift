@@ -10,6 +10,8 @@ struct DeadLetterTransaction {
     let reason: DatabaseError
     let session: Session
     let ledger: ReplayLedger
+    /// Names the configuration under which the records were refused.
+    let configurationHash: String
     let deadline: Timestamp
 
     /// What the server owes.
@@ -31,12 +33,13 @@ struct DeadLetterTransaction {
 
     init(
         batch: WriteBatch, reason: DatabaseError, session: Session, ledger: ReplayLedger,
-        deadline: Timestamp
+        configurationHash: String, deadline: Timestamp
     ) {
         self.batch = batch
         self.reason = reason
         self.session = session
         self.ledger = ledger
+        self.configurationHash = configurationHash
         self.deadline = deadline
         results = Array(repeating: RowResult(.deadLettered), count: batch.records.count)
     }
@@ -148,8 +151,16 @@ struct DeadLetterTransaction {
         parameters.append(record.origin?.traceID)
         parameters.append(ledger.origin.instance)
         parameters.append(ledger.origin.version)
-        parameters.append(ledger.origin.configurationHash)
-        if let message { parameters.append(Int64(bitPattern: message.fingerprint)) }
+        parameters.append(configurationHash)
+        let options = record.options
+        parameters.append(options.isConflictRuleSaid ? options.onConflict.rawValue : nil)
+        let version = options.isVersionColumnSaid ? options.versionColumn : nil
+        parameters.append(version.map { record.table.columns[$0].name })
+        if let message {
+            parameters.append(Int64(bitPattern: message.fingerprint))
+        } else {
+            parameters.append(nil as String?)
+        }
     }
 
     /// Of what all letters of a group share.
@@ -167,7 +178,7 @@ struct DeadLetterTransaction {
     }
 
     /// At a character's end.
-    private static func cut(_ text: String) -> String {
+    static func cut(_ text: String) -> String {
         guard text.utf8.count > reasonByteCountMax else { return text }
         var result = ""
         var count = 0

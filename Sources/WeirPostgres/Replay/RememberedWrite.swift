@@ -9,6 +9,7 @@ struct RememberedWrite {
     let batch: WriteBatch
     let session: Session
     let ledger: ReplayLedger
+    let configurationHash: String
     let deadline: Timestamp
 
     /// A message that is met here and not found there, or a generation that closes each time: more
@@ -53,7 +54,7 @@ struct RememberedWrite {
                 decision = try look()
                 statementCount += 1
             case .generationClosed: try ledger.update(on: session, by: deadline)
-            case .ordinary, .broken, nil:
+            case .letterGone, .ordinary, .broken, nil:
                 last.statementCount = statementCount
                 return last
             }
@@ -67,7 +68,8 @@ struct RememberedWrite {
     ) -> (BatchReport, ReplayLedger.Refusal?) {
         if batch.work == .deadLetter, let reason = batch.refusal {
             var transaction = DeadLetterTransaction(
-                batch: batch, reason: reason, session: session, ledger: ledger, deadline: deadline)
+                batch: batch, reason: reason, session: session, ledger: ledger,
+                configurationHash: configurationHash, deadline: deadline)
             return (transaction.run(), transaction.refusal)
         }
         var transaction = BatchTransaction(
@@ -123,8 +125,12 @@ struct RememberedWrite {
             guard let first = FirstResult(result, row) else {
                 throw .lost("an entry of the replay tables cannot be read")
             }
-            entries[positions[result.integer(row, 0) - 1]] = ReplayEntry(
-                isSame: result.text(row, 1) == "t", first: first)
+            let position = positions[result.integer(row, 0) - 1]
+            // The entry of a letter that is sent again goes with the letter.
+            if let letter = batch.records[position].redriven?.letter, first.deadLetter == letter {
+                continue
+            }
+            entries[position] = ReplayEntry(isSame: result.text(row, 1) == "t", first: first)
         }
     }
 }

@@ -29,12 +29,16 @@ package final class ReplayLedger {
         case marker
         /// An entry for each message ID; fails when one of them has an entry already.
         case gate
+        /// The same, with the keys that the gateway minted.
+        case gateWithKeys
         /// The entries of message IDs.
         case look
         /// Puts right what the gate could not know yet.
         case results
         /// Takes entries of this very transaction back.
         case withdraw
+        /// Takes out a dead letter that is sent again, and its message's entry.
+        case release
         /// A dead letter without a message ID, and one with its message's entry.
         case letter
         case remembered
@@ -47,12 +51,12 @@ package final class ReplayLedger {
 
     private(set) var generation: Generation
     /// Of this gateway, for the history of messages.
-    let origin: WriterOrigin
+    let origin: GatewayName
     private var prepared: Set<String> = []
     private var caution = 0
     let parameters = ParameterList()
 
-    init(_ generation: Generation, origin: WriterOrigin) {
+    init(_ generation: Generation, origin: GatewayName) {
         self.generation = generation
         self.origin = origin
     }
@@ -112,8 +116,9 @@ package final class ReplayLedger {
 
     func name(_ statement: Statement) -> String {
         switch statement {
-        case .look, .letter, .byIndex: "weir_\(statement.rawValue)"
-        case .gate where generation.isOtherEmpty: "weir_gate_\(generation.current.rawValue)_alone"
+        case .look, .letter, .byIndex, .release: "weir_\(statement.rawValue)"
+        case .gate where generation.isOtherEmpty, .gateWithKeys where generation.isOtherEmpty:
+            "weir_\(statement.rawValue)_\(generation.current.rawValue)_alone"
         default: "weir_\(statement.rawValue)_\(generation.current.rawValue)"
         }
     }
@@ -134,22 +139,8 @@ package final class ReplayLedger {
             WHERE (CASE WHEN (SELECT number FROM weir.generation) <> $4::int8
                 THEN '\(Self.changed)' END)::pg_catalog.regclass IS NULL
             """
-        case .gate:
-            // The other half is frozen, so that it may be asked once and for all of them.
-            """
-            INSERT INTO \(half.messages) (id, attempt_id, fingerprint, outcome, request, trace)
-            SELECT u.id, $1::uuid, u.fingerprint, u.outcome, u.request, u.trace
-            FROM unnest($2::uuid[], $3::int8[], $4::int2[], $5::text[], $6::text[])
-                AS u(id, fingerprint, outcome, request, trace)
-
-            """
-                + (generation.isOtherEmpty
-                    ? ""
-                    : """
-                    WHERE (CASE WHEN EXISTS
-                        (SELECT FROM \(half.other.messages) o WHERE o.id = ANY ($2))
-                        THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
-                    """)
+        case .gate: gate(key: "", array: "")
+        case .gateWithKeys: gate(key: ", key", array: ", $7::text[]")
         case .look:
             [Half.a, .b].map { half in
                 """
@@ -172,7 +163,7 @@ package final class ReplayLedger {
             WITH letter AS (\(Self.letter) RETURNING id)
             INSERT INTO \(half.messages)
                 (id, attempt_id, fingerprint, dead_letter, outcome, request, trace)
-            SELECT $6::uuid, $2::uuid, $22::int8, l.id, \(RowEffect.storedDeadLetter),
+            SELECT $6::uuid, $2::uuid, $24::int8, l.id, \(RowEffect.storedDeadLetter),
                 $17::text, $18::text
             FROM letter l
             WHERE (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = $6::uuid)
@@ -180,8 +171,34 @@ package final class ReplayLedger {
             RETURNING dead_letter
             """
         case .withdraw: "DELETE FROM \(half.messages) WHERE id = ANY ($1::uuid[])"
+        case .release:
+            """
+            WITH letter AS (
+                DELETE FROM weir.dead_letter WHERE id = $1::int8 AND edits = $2::int4 RETURNING id
+            ), a AS (DELETE FROM weir.replay_a WHERE id = $3::uuid AND dead_letter = $1::int8
+            ), b AS (DELETE FROM weir.replay_b WHERE id = $3::uuid AND dead_letter = $1::int8)
+            SELECT (CASE WHEN NOT EXISTS (SELECT FROM letter)
+                THEN '\(Self.gone)' END)::pg_catalog.regclass
+            """
         case .byIndex: "SET LOCAL enable_seqscan = off"
         }
+    }
+
+    private func gate(key: String, array: String) -> String {
+        let half = generation.current
+        let insert = """
+            INSERT INTO \(half.messages)
+                (id, attempt_id, fingerprint, outcome, request, trace\(key))
+            SELECT id, $1::uuid, fingerprint, outcome, request, trace\(key)
+            FROM unnest($2::uuid[], $3::int8[], $4::int2[], $5::text[], $6::text[]\(array))
+                AS u(id, fingerprint, outcome, request, trace\(key))
+            """
+        if generation.isOtherEmpty { return insert }
+        // The other half is frozen, so that it may be asked once and for all of them.
+        return insert + """
+             WHERE (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = ANY ($2))
+                THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
+            """
     }
 
     /// Names nothing, now or ever: reading it as a relation is the error that says that a message
@@ -190,14 +207,17 @@ package final class ReplayLedger {
 
     /// The same way of saying that the generation is another one than this connection knows.
     private static let changed = "pg_catalog.weir_generation_changed"
+    /// The same for a dead letter that is not there as it was read.
+    private static let gone = "pg_catalog.weir_letter_gone"
 
     private static let letter = """
         INSERT INTO weir.dead_letter (fingerprint, attempt_id, attempts, table_name, operation,
             message, message_id, order_key, key, media_type, sqlstate, constraint_name, column_name,
-            code, reason, raw, request, trace, instance, version, config_hash)
+            code, reason, raw, request, trace, instance, version, config_hash, on_conflict,
+            version_column, message_fingerprint)
         VALUES ($1::int8, $2::uuid, $3::int4, $4::text, $5::text, $6::uuid, $7::text, $8::text,
             $9::text, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::bytea,
-            $17::text, $18::text, $19::text, $20::text, $21::text)
+            $17::text, $18::text, $19::text, $20::text, $21::text, $22::text, $23::text, $24::int8)
         """
 
     // MARK: What an error says
@@ -209,6 +229,8 @@ package final class ReplayLedger {
         /// The generation was closed, or is another one than it was: which one takes entries has to
         /// be read again.
         case generationClosed
+        /// A dead letter that is sent again is not there any more, or not as it was read.
+        case letterGone
         /// The batch meets what any other batch could meet.
         case ordinary
         /// The tables are not what they were.
@@ -226,19 +248,13 @@ package final class ReplayLedger {
         if error.sqlstate == "42P01", error.message.contains("weir_generation_changed") {
             return .generationClosed
         }
+        if error.sqlstate == "42P01", error.message.contains("weir_letter_gone") {
+            return .letterGone
+        }
         if error.sqlstate == "23514", error.constraint == "weir_generation_closed" {
             return .generationClosed
         }
         if case .transient = ErrorClass(error) { return .ordinary }
         return .broken
     }
-}
-
-/// Which gateway an entry comes from.
-package struct WriterOrigin: Sendable, Equatable {
-    package var instance = ""
-    package var version = ""
-    package var configurationHash = ""
-
-    package init() {}
 }

@@ -106,3 +106,22 @@ enum DateTimeForm {
         }
     }
 }
+
+/// A moment as people write it down for programs.
+package enum Timestamptz {
+    /// Microseconds since 1970 of a time with an offset (RFC 3339); `nil` where it is none.
+    package static func microseconds(_ text: String) -> Int64? {
+        let input = Array(text.utf8)
+        var bytes: [UInt8] = []
+        do throws(ValueFault) {
+            try DateTimeForm.encodeTimestamp(
+                input.span, 0..<input.count, digits: 6, hasOffset: true, to: &bytes)
+        } catch {
+            return nil
+        }
+        let moment = bytes.dropFirst(4).reduce(0) { $0 << 8 | UInt64($1) }
+        // PostgreSQL counts from 2000; its infinities are at either end.
+        let (sum, isOver) = Int64(bitPattern: moment).addingReportingOverflow(946_684_800_000_000)
+        return isOver || sum < 0 ? nil : sum
+    }
+}
