@@ -76,6 +76,12 @@ package final class RecordSource: Sendable {
     }
 
     package var mediaType: String { form.rawValue }
+
+    /// Of the bytes as they are.
+    package var hash: UInt64 {
+        let bytes = bytes
+        return stableHash(bytes.span, 0..<bytes.count)
+    }
 }
 
 /// `Weir-Order-Key`: records with equal ones take effect in the order in which they were admitted,

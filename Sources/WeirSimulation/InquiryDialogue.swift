@@ -78,7 +78,7 @@ struct InquiryDialogue {
                 return .ask(Ledger.readGeneration(likely: half), endsInSync: true)
             case .ordinary where error.sqlstate == "55P03": return .done(.waited)
             case .ordinary: return .done(.unknown(isConnected: true))
-            case .messageMet, .broken: return .done(.unknown(isConnected: false))
+            case .messageMet, .letterGone, .broken: return .done(.unknown(isConnected: false))
             }
         case .rereading:
             guard exchange.failure == nil else { return .done(.unknown(isConnected: false)) }

@@ -281,6 +281,7 @@ struct TransactionScript {
         var report = BatchReport(.transient(.other))
         switch refusal {
         case .messageMet, .generationClosed: break
+        case .letterGone: preconditionFailure("nobody sends dead letters again here")
         case .ordinary:
             guard case .transient(let reason) = ErrorClass(error) else { break }
             report.outcome = .transient(reason)

@@ -205,7 +205,8 @@ extension World {
         case .readCatalog(.load):
             coordinator.catalogLoaded(Gateway.catalog)
             stir(number)
-        case .lookUp: preconditionFailure("nobody asks for a message's history here")
+        case .lookUp, .deadLetters:
+            preconditionFailure("nobody asks for histories or dead letters here")
         case .check:
             if coordinator.isOutdated(id) {
                 count(.oldPrimaryOutdated)

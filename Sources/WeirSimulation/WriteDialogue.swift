@@ -161,7 +161,7 @@ struct WriteDialogue {
                 hasMetClosedGeneration = true
                 half = ledger.half
                 return .ask(Ledger.readGeneration(likely: half), endsInSync: true)
-            case .ordinary, .broken, nil: return .done(last)
+            case .letterGone, .ordinary, .broken, nil: return .done(last)
             }
         }
     }

@@ -105,14 +105,17 @@ package struct DeadLetter: Sendable, Equatable {
             options.isVersionColumnSaid = versionColumn != nil
         }
         var envelope = Envelope(messageID: messageID)
+        // Where the message has been forgotten, its caller is told that the ID was used: whether
+        // with the same payload, nobody knows any more.
+        envelope.fingerprint =
+            messageFingerprint.map { UInt64(bitPattern: $0) } ?? stored.source.hash
         envelope.orderKey = try orderKey.map(OrderKey.init)
         envelope.origin = request.map {
             RecordOrigin(.said($0), trace: trace.flatMap(TraceID.init(hexadecimal:)))
         }
         if !isDryRun {
             envelope.redriven = Redriven(
-                letter: number, edits: edits,
-                fingerprint: messageFingerprint.map { UInt64(bitPattern: $0) })
+                letter: number, edits: edits, fingerprint: envelope.fingerprint)
         }
         return try stored.decode(for: table, options, envelope, minting: mint())
     }

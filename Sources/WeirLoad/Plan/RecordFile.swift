@@ -69,7 +69,7 @@ package struct RecordFile: Sendable {
             let name = try cursor.text(input)
             try cursor.expect(UInt8(ascii: ":"), input)
             cursor.skipWhitespace(input)
-            let range = try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)
+            let range = try cursor.skipValue(input)
             hasMember = cursor.take(UInt8(ascii: ","), input)
             if !hasMember { try cursor.expect(UInt8(ascii: "}"), input) }
             guard let column = table.column(named: name) else {

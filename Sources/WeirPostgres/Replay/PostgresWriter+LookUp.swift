@@ -18,7 +18,7 @@ extension PostgresWriter {
             }
         }
         for row in rows {
-            guard row.count == 11, let place = row[0].flatMap({ Int($0) }),
+            guard row.count == 12, let place = row[0].flatMap({ Int($0) }),
                 found.indices.contains(place - 1), let stored = StoredMessage(row)
             else { throw ConnectFailure("an entry of the replay tables cannot be read") }
             found[place - 1] = stored
@@ -36,7 +36,7 @@ extension PostgresWriter {
             SELECT u.ord, pg_catalog.encode(pg_catalog.uuid_send(r.attempt_id), 'hex'), r.outcome,
                 r.key, r.dead_letter,
                 pg_catalog.floor(pg_catalog.date_part('epoch', m.at) * 1000)::int8,
-                m.attempt, r.request, r.trace, m.instance, m.version
+                m.attempt, r.request, r.trace, m.instance, m.version, r.fingerprint
             FROM unnest(ARRAY[\(ids)]::uuid[]) WITH ORDINALITY AS u(id, ord)
             JOIN \(half.messages) r ON r.id = u.id
             LEFT JOIN \(half.attempts) m ON m.id = r.attempt_id
@@ -62,6 +62,7 @@ extension StoredMessage {
         traceID = row[8]
         instance = row[9]
         version = row[10]
+        fingerprint = row[11].flatMap { Int64($0) }.map { UInt64(bitPattern: $0) }
     }
 }
 
