@@ -14,6 +14,8 @@ package struct BatchFormer: Sendable {
         package var largeRecords = 500
         /// But never one with fewer than this.
         package var largeRecordsMin = 200
+        /// Or with half of the most bytes, and at least so many.
+        package var largeBytesMin = 64 << 10
         package init() {}
     }
 
@@ -26,6 +28,7 @@ package struct BatchFormer: Sendable {
     package let bytesMax: Int
     let linger: Nanoseconds
     private let largeRecordsMin: Int
+    private let largeBytesMin: Int
 
     package init(_ configuration: Configuration) {
         precondition(configuration.recordsMax >= 1, "a batch holds at least one record")
@@ -35,11 +38,12 @@ package struct BatchFormer: Sendable {
         largeRecordsMin = max(
             min(configuration.recordsMax / 2, configuration.largeRecords),
             configuration.largeRecordsMin)
+        largeBytesMin = max(configuration.bytesMax / 2, configuration.largeBytesMin)
     }
 
     /// Whether it is a batch by whose like the database's throughput is decided.
     func isLarge(records: Int, bytes: Int) -> Bool {
-        records >= largeRecordsMin || bytes >= bytesMax / 2
+        records >= largeRecordsMin || bytes >= largeBytesMin
     }
 
     /// For a queue that is not empty and a writer that is idle.

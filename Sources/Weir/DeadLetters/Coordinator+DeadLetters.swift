@@ -109,7 +109,7 @@ extension Coordinator {
         state.withLock { $0.desk.counts }
     }
 
-    func answered(_ reply: DeadLetterReply) {
+    package func answered(_ reply: DeadLetterReply) {
         act(time.now) { state, actions in
             state.desk.note(reply)
             if let waiter = state.desk.ended() {
