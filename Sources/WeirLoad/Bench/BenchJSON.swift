@@ -10,6 +10,7 @@ package enum BenchJSON {
             ("started_unix", .int(Int(report.startedUnixSeconds))),
             ("verdict", .string(findings?.verdict.rawValue ?? "partial")),
             ("interrupted", .bool(report.isInterrupted)),
+            ("decided", .bool(report.sweep?.isDecided ?? false)),
             ("failure", JSON(report.failure?.reason)),
             ("reasons", .array((findings?.reasons ?? []).map { .string($0) })),
             ("recommendation", recommendation(report)),

@@ -40,7 +40,7 @@ package struct BenchRun: Sendable {
         do {
             return try await prepareAndMeasure()
         } catch {
-            throw LoadRun.failure(error)
+            throw LoadRun.failure(error, mayUseReal: false)
         }
     }
 
@@ -62,7 +62,7 @@ package struct BenchRun: Sendable {
             try await measure(scratch, desk, watch, name, &report)
         } catch {
             await drop(scratch, desk)
-            let failure = LoadRun.failure(error)
+            let failure = LoadRun.failure(error, mayUseReal: false)
             guard report.sweep?.visits.isEmpty == false else { throw failure }
             report.failure = failure
             report.conclude(isInterrupted: control.isInterrupted)

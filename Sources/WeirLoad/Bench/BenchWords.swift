@@ -123,15 +123,27 @@ struct BenchWords {
                 "\(cell.connections) × \(grouped(cell.rows)): \(signed($0 / own - 1))"
             }
         }
-        return words.isEmpty
-            ? []
-            : [
-                (
-                    "sizes",
-                    "rows/s against \(base.connections) × \(grouped(base.rows)) rows: "
-                        + words.joined(separator: ", ")
-                )
-            ]
+        guard !words.isEmpty else { return [] }
+        var text =
+            "rows/s against \(base.connections) × \(grouped(base.rows)) rows: "
+            + words.joined(separator: ", ")
+        // Larger batches may want another number of connections.
+        if let many = cells.last(where: { $0.connections == told.connections }),
+            many.rows > base.rows, let whole = rate(many)
+        {
+            func other(_ connections: Int) -> Double? {
+                rate(Cell(connections: connections, rows: many.rows)).map { $0 / whole }
+            }
+            let half = max(1, told.connections / 2)
+            if half < told.connections, let share = other(half), share >= Decision.share {
+                text += ". With \(grouped(many.rows)) rows \(half) connections are enough"
+            } else if let share = other(told.connections * 2), share >= 1.1 {
+                text +=
+                    ". With \(grouped(many.rows)) rows twice the connections give "
+                    + "\(signed(share - 1))"
+            }
+        }
+        return [("sizes", text)]
     }
 
     // MARK: Whether to believe it

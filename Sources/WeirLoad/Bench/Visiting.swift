@@ -62,7 +62,11 @@ struct Visiting: Sendable {
         }
         for work in works {
             switch work.trouble {
-            case .lost(let reason): throw BenchRun.Failure(.unreachable, reason)
+            case .lost(let reason):
+                throw BenchRun.Failure(
+                    .unreachable,
+                    "the database went away: \(reason); a scratch table that could not be dropped "
+                        + "is dropped by the next run")
             case .refused(let reason): throw BenchRun.Failure(.failure, reason)
             case nil: break
             }

@@ -133,15 +133,18 @@ package struct LoadRun: Sendable {
     }
 
     /// What PostgreSQL said, on one line, with the kind that its exit code follows from.
-    static func failure(_ error: any Error) -> Failure {
+    ///
+    /// - Parameter mayUseReal: whether there is a way without a scratch table.
+    static func failure(_ error: any Error, mayUseReal: Bool = true) -> Failure {
         if let failure = error as? Failure { return failure }
         if let failure = error as? Inspection.Failure {
             if failure.sqlstate.isEmpty { return Failure(.unreachable, failure.reason) }
             let isPrivilege = failure.sqlstate == "42501"
             let advice =
                 isPrivilege
-                ? "; the harness needs CREATE on the schema for its scratch table, or --yes to "
-                    + "write to the real one" : ""
+                ? "; the harness needs CREATE on the schema for its scratch table, and SELECT on the "
+                    + "table that it copies"
+                    + (mayUseReal ? "; or --yes to write to the real one" : "") : ""
             return Failure(
                 isPrivilege ? .configuration : .failure,
                 "\(failure.sqlstate) \(failure.reason)\(advice)")
