@@ -136,7 +136,7 @@ class Gateway:
         if wait:
             self.wait_until_ready()
 
-    def wait_until_ready(self, seconds: float = 15) -> None:
+    def wait_until_ready(self, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

@@ -169,13 +169,17 @@ class Round:
             self.guard.watch(process.pid)
             self.callers.append(process)
 
-    def wait_for_traffic(self, count: int = 20, seconds: float = 5) -> None:
+    def wait_for_traffic(self, count: int = 20, seconds: float = 10) -> None:
         """Until the callers have been served for a while: what is broken before that proves little."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if sum(t.tag == "COMMIT" for p in self.proxies for t in p.transactions[:]) >= count:
+            if self.commits() >= count:
                 return
             time.sleep(0.01)
+
+    def commits(self) -> int:
+        """Transactions that have committed, by the proxies' account."""
+        return sum(t.tag == "COMMIT" for p in self.proxies for t in p.transactions[:])
 
     def pause(self, low: float, high: float | None = None) -> None:
         time.sleep(low if high is None else low + self.rng.random() * (high - low))
@@ -284,10 +288,14 @@ class Round:
             self.guard.forget(process.pid)
 
     def _sample(self) -> None:
+        last: Counter = Counter()
         while not self._sampling.wait(0.2):
             for number, (gateway, proxy) in enumerate(zip(self.gateways, self.proxies)):
                 gateway.sample()
-                self.open_max[number] = max(self.open_max[number], len(proxy.live_links()))
+                count = len(proxy.live_links())
+                # The proxy may not have seen yet that the gateway has closed one, and opened another.
+                self.open_max[number] = max(self.open_max[number], min(count, last[number]))
+                last[number] = count
 
     def clean_up(self) -> None:
         """Whatever happened: no process of this round stays."""
