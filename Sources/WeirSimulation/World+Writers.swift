@@ -205,8 +205,11 @@ extension World {
         case .readCatalog(.load):
             coordinator.catalogLoaded(Gateway.catalog)
             stir(number)
-        case .lookUp, .deadLetters:
-            preconditionFailure("nobody asks for histories or dead letters here")
+        case .lookUp: preconditionFailure("nobody asks for a message's history here")
+        case .deadLetters:
+            // How many there are, which a gateway asks by itself.
+            coordinator.askFailed(ConnectFailure("a world has no such question"))
+            stir(number)
         case .check:
             if coordinator.isOutdated(id) {
                 count(.oldPrimaryOutdated)
