@@ -26,6 +26,7 @@ test: ## Run every test, those against a real PostgreSQL included
 	swift test --skip-build
 	python3 faults/selftest.py
 	python3 faults/mutants.py --check
+	python3 faults/simulation_mutants.py --check
 	python3 faults/run.py --selection --jobs 2 --weir .build/debug/weir
 
 check: export WEIR_STRICT = 1
@@ -57,9 +58,10 @@ faults: build ## Kill, stop and cut what the gateway needs: make faults ROUNDS=2
 	python3 faults/selftest.py
 	python3 faults/run.py --weir .build/release/weir --rounds $(ROUNDS) $(ARGS)
 
-mutants: ## Build bugs in, one at a time, and see the fault rows notice them (about half an hour)
+mutants: ## Build bugs in, one at a time, and see the fault rows and the worlds notice them (about half an hour)
 	@scripts/install-dependencies --faults
 	python3 faults/mutants.py $(ARGS)
+	python3 faults/simulation_mutants.py
 
 SECONDS := 60
 fuzz: ## Look for inputs that are read wrongly, with libFuzzer: make fuzz SECONDS=600

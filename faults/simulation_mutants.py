@@ -5,9 +5,9 @@
     python3 faults/simulation_mutants.py m05 stale
     python3 faults/simulation_mutants.py --check         whether the patches apply, and no more
 
-Mistakes in the batch protocol are switches of the world's own gateway (`Mutation.swift`); those in
-the core and the shell are patches of their sources (faults/mutants/simulation), built in a copy under
-.build/mutants. docs/SIMULATION.md says what each breaks.
+Mistakes in the batch protocol are switches of the world's own gateway (`Mutation.swift`), since that
+is not the one that is shipped; the others are patches of the sources, the same that faults/mutants.py
+uses and those in faults/mutants/simulation, built in a copy under .build/mutants.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ COPY = PLACE / "simulation"
 SECONDS_MAX = 60
 SEEDS = 2_000
 
+# Of the patches in faults/mutants, those whose sources a world has in it.
+SHARED = ["m05", "m08", "m12"]
 # What the list of mutants calls a switch.
 SWITCHES = {
     "m01": "rollbackIsSuccess",
@@ -97,7 +99,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="m05 stale; default: all")
     parser.add_argument("--check", action="store_true", help="whether the patches apply, and no more")
     options = parser.parse_args()
-    patches = {path.stem: path for path in sorted(PATCHES.glob("*.patch"))}
+    patches = {name: HERE / "mutants" / f"{name}.patch" for name in SHARED}
+    patches |= {path.stem: path for path in sorted(PATCHES.glob("*.patch"))}
     names = options.names or sorted(SWITCHES) + sorted(patches)
     unknown = set(names) - set(SWITCHES) - set(patches)
     if unknown:

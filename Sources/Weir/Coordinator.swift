@@ -125,7 +125,7 @@ package final class Coordinator: Sendable {
     let packing: Packing
     /// One for each writer, to wait for its next task.
     private let wakeUps: [DispatchSemaphore]
-    private let timer = Mutex<(any DeadlineTimer)?>(nil)
+    private let alarm = Mutex(Alarm())
     /// How often idle connections and the catalog are looked at.
     static let checkInterval = Nanoseconds.seconds(1)
 
@@ -155,7 +155,7 @@ package final class Coordinator: Sendable {
         self.logger = logger
         seed = configuration.seed
         packing = Packing(configuration)
-        timer.withLock { $0 = time.makeTimer { [weak self] in self?.timerFired() } }
+        alarm.withLock { $0.timer = time.makeTimer { [weak self] in self?.timerFired() } }
     }
 
     // MARK: Writers
@@ -227,7 +227,21 @@ package final class Coordinator: Sendable {
         }
     }
 
+    /// The one timer, and what it is set for. Steps set it after they have given up the lock, in any
+    /// order: an earlier time stays until it has come.
+    private struct Alarm {
+        var timer: (any DeadlineTimer)?
+        var due = Timestamp.distantFuture
+
+        mutating func set(_ time: Timestamp) {
+            guard time < due else { return }
+            due = time
+            timer?.schedule(at: time)
+        }
+    }
+
     private func timerFired() {
+        alarm.withLock { $0.due = .distantFuture }
         let now = time.now
         act(now) { state, actions in
             state.armed = .distantFuture
@@ -266,7 +280,7 @@ package final class Coordinator: Sendable {
         for writer in actions.wakes { wakeUps[writer].signal() }
         deliver(actions.answers)
         for waiter in actions.drained { waiter.resume() }
-        if let alarm = actions.alarm { timer.withLock { $0?.schedule(at: alarm) } }
+        if let due = actions.alarm { alarm.withLock { $0.set(due) } }
         for (waiter, failure) in actions.confirmed { waiter.resume(failure) }
         for tell in actions.told { tell() }
         actions.logs.write(to: logger, ids)

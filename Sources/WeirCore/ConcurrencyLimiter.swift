@@ -3,8 +3,8 @@
 /// the case is not known beforehand, so it is measured: records per second, with one more and with
 /// one less now and then.
 ///
-/// One more is kept if it is worth a tenth of the throughput, one less if it costs no tenth. A trial
-/// that was in vain is repeated after twice as many batches as before. Small batches are not
+/// One more is kept if it is worth a tenth of the throughput, one less if it costs no tenth. A
+/// trial that was in vain is repeated after twice as many batches as before. Small batches are not
 /// limited: they carry single records, whose callers wait, and seldom overlap (`BatchFormer`).
 /// docs/decisions/0020-large-batches.md has the figures.
 package struct ConcurrencyLimiter: Sendable {
