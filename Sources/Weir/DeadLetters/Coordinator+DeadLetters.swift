@@ -119,7 +119,7 @@ extension Coordinator {
         }
     }
 
-    package func askFailed(_ failure: ConnectFailure) {
+    func askFailed(_ failure: ConnectFailure) {
         logger.warning(
             "cannot ask about dead letters", metadata: ["reason": "\(failure.reason)"])
         act(time.now) { state, actions in

@@ -114,7 +114,9 @@ package struct Templates: Sendable {
     }
 
     /// What the harness puts into each record: the marker, and the key where an insert names it.
-    private static func madeValues(_ target: Target) -> [(column: Int, value: ValueGenerator.Value)] {
+    private static func madeValues(
+        _ target: Target
+    ) -> [(column: Int, value: ValueGenerator.Value)] {
         var values: [(column: Int, value: ValueGenerator.Value)] = []
         if let marker = target.marker {
             let number = Pieces(.number(plus: 0))
@@ -185,7 +187,8 @@ package struct Templates: Sendable {
         }
         let texts = values.map { ($0.column, $0.value.text) }
         return Template(
-            columns: values.map(\.column), json: json(isPoisoned: false), poisonedJSON: json(isPoisoned: true),
+            columns: values.map(\.column), json: json(isPoisoned: false),
+            poisonedJSON: json(isPoisoned: true),
             parameters: texts.map(\.1),
             poisonedParameters: texts.map { column, text in
                 if let poison = target.poison, poison.column == column {
