@@ -142,8 +142,8 @@ package struct LoadRun: Sendable {
             let isPrivilege = failure.sqlstate == "42501"
             let advice =
                 isPrivilege
-                ? "; the harness needs CREATE on the schema for its scratch table, and SELECT on the "
-                    + "table that it copies"
+                ? "; the harness needs CREATE on the schema for its scratch table, and SELECT on "
+                    + "the table that it copies"
                     + (mayUseReal ? "; or --yes to write to the real one" : "") : ""
             return Failure(
                 isPrivilege ? .configuration : .failure,
