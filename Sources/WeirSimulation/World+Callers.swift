@@ -41,7 +41,10 @@ extension World {
     private func sendVariant(of number: Int) {
         let message = messages[number]
         guard message.table.isAppendOnly, message.id == number else { return }
-        makeUnit(caller: units[message.unit].caller, isGroup: false) { unit in
+        let original = units[message.unit]
+        makeUnit(
+            caller: original.caller, isGroup: false, generation: original.generation
+        ) { unit in
             [add(message.table, key: message.row[0], value: 800, idOf: number, unit: unit)]
         }
     }
@@ -104,13 +107,16 @@ extension World {
         }
     }
 
-    private func makeUnit(caller: Int, isGroup: Bool, _ members: (Int) -> [Int]) {
+    /// - Parameter generation: as old as its messages' IDs are.
+    private func makeUnit(
+        caller: Int, isGroup: Bool, generation: Int? = nil, _ members: (Int) -> [Int]
+    ) {
         let number = units.count
         units.append(Unit(number: number, members: [], isGroup: isGroup, caller: caller))
         let members = members(number)
         units[number] = Unit(
             number: number, members: members, isGroup: isGroup && members.count > 1,
-            generation: currentGeneration, due: now, caller: caller)
+            generation: generation ?? currentGeneration, due: now, caller: caller)
         callers[caller].open.append(number)
         send(number)
     }
@@ -242,13 +248,12 @@ extension World {
     }
 
     private func open(_ message: Int, at gateway: Int, isLate: Bool) {
-        // Older ones are done with.
-        let same = submissions.suffix(200).filter {
+        // Messages with one ID stand together, with that of the first.
+        let name = messages[message].id ?? message
+        let same = sendings[name, default: []].map { submissions[$0] }.filter {
             $0.mayGoOn && $0.gateway == gateway && $0.incarnation == incarnations[gateway]
-                && ($0.message == message
-                    || messages[message].id != nil
-                        && messages[$0.message].id == messages[message].id)
         }
+        sendings[name, default: []].append(submissions.count)
         if same.contains(where: { $0.state == .open }) { count(.joined) }
         submissions.append(
             Submission(

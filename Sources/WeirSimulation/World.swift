@@ -68,6 +68,8 @@ package final class World {
     var numbers: [ObjectIdentifier: Int] = [:]
     var units: [Unit] = []
     var submissions: [Submission] = []
+    /// By message ID, or by message where there is none: its submissions.
+    var sendings: [Int: [Int]] = [:]
     /// By submission: what to cancel it with.
     var tickets: [Ticket?] = []
     var callers: [Caller] = []
