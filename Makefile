@@ -23,8 +23,8 @@ run: build ## Serve on a private PostgreSQL with a demo table
 test: ## Run every test, those against a real PostgreSQL included
 	@scripts/install-dependencies --tests
 	swift build --build-tests
-	swift test --skip-build --skip WeirSimulationTests
-	swift test --skip-build --filter WeirSimulationTests
+	swift test --skip-build --skip WeirSimulationTests --skip WeirLoadTests
+	swift test --skip-build --filter 'WeirSimulationTests|WeirLoadTests'
 	python3 faults/selftest.py
 	python3 faults/mutants.py --check
 	python3 faults/simulation_mutants.py --check

@@ -227,8 +227,8 @@ package final class Coordinator: Sendable {
         }
     }
 
-    /// The one timer, and what it is set for. Steps set it after they have given up the lock, in any
-    /// order: an earlier time stays until it has come.
+    /// The one timer, and what it is set for. Steps set it after they have given up the lock, in
+    /// any order: an earlier time stays until it has come.
     private struct Alarm {
         var timer: (any DeadlineTimer)?
         var due = Timestamp.distantFuture

@@ -83,14 +83,18 @@ import WeirPostgres
 
     // MARK: Knees that are known
 
+    /// What a server can do is measured truly on a machine that does nothing else: say so by
+    /// WEIR_QUIET_MACHINE=1. `make knees` finds the same knees twenty times each.
+    static let isQuiet = ProcessInfo.processInfo.environment["WEIR_QUIET_MACHINE"] == "1"
+
     /// 8 ms for oneself and 2 ms for which everybody queues: 5 connections keep the queue busy.
-    @Test func theKneeOfADelayAndALockIsFound() throws {
+    @Test(.enabled(if: isQuiet)) func theKneeOfADelayAndALockIsFound() throws {
         try inject("PERFORM pg_sleep(0.008), pg_advisory_xact_lock(77), pg_sleep(0.002);")
         try expect(try settled("--max-connections", "16"), truth: 5, near: [4, 5, 6])
     }
 
     /// Only one can write at a time.
-    @Test func aSerialisingLockNeedsOneConnection() throws {
+    @Test(.enabled(if: isQuiet)) func aSerialisingLockNeedsOneConnection() throws {
         try inject("PERFORM pg_advisory_xact_lock(77), pg_sleep(0.01);")
         let json = try settled("--max-connections", "8")
         try expect(json, truth: 1, near: [1, 2])
@@ -120,7 +124,7 @@ import WeirPostgres
 
     // MARK: Results
 
-    @Test func theSettingsAreWrittenAndNothingElse() throws {
+    @Test(.enabled(if: isQuiet)) func theSettingsAreWrittenAndNothingElse() throws {
         try inject("PERFORM pg_sleep(0.01);")
         try database().execute(
             """

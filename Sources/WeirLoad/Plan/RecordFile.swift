@@ -34,14 +34,16 @@ package struct RecordFile: Sendable {
         of table: TableSchema, omitting omitted: Set<Int>
     ) throws(Malformed) -> [[Value]] {
         let input = bytes.span
-        var rest = JSONCursor(0..<input.count)
+        var end = -1
         var records: [[Value]] = []
         var number = 0
-        while rest.position < input.count {
-            let line = rest.takeLine(input)
+        while end < bytes.count {
+            let start = end + 1
+            end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
+            let line = start..<end
             number += 1
-            var start = JSONCursor(line)
-            guard start.peek(input) != nil else { continue }
+            var cursor = JSONCursor(line)
+            guard cursor.peek(input) != nil else { continue }
             guard records.count < Self.recordsMax else {
                 throw Malformed(reason: "\(path) has more than \(Self.recordsMax) records")
             }
