@@ -113,20 +113,20 @@ import WeirRecord
     @Test func whatFailsLeavesNothingBehindAndIsTakenUpAgain() async throws {
         let scene = try await MigrationScene()
         let broken = Migration(
-            number: 3, name: "0003_broken", sql: "CREATE TABLE weir.half (); SELECT 1/0;\n")
+            number: 4, name: "0004_broken", sql: "CREATE TABLE weir.half (); SELECT 1/0;\n")
         let failure = try await refused {
             _ = try await migrator(scene, Migrations.all + [broken]).migrate()
         }
         #expect(failure.kind == .unfit)
-        #expect(failure.reason.contains("0003_broken: division by zero (22012)"))
+        #expect(failure.reason.contains("0004_broken: division by zero (22012)"))
         #expect(try await scene.query("SELECT to_regclass('weir.half')") == [[nil]])
         let mended = Migration(
-            number: 3, name: "0003_mended", sql: "CREATE TABLE weir.half ();\n")
+            number: 4, name: "0004_mended", sql: "CREATE TABLE weir.half ();\n")
         let report = try await migrator(scene, Migrations.all + [mended]).migrate()
         #expect(report.done == [mended])
         // The older program finds a newer database, and all that it knows.
         let older = try await migrator(scene).migrate()
-        #expect(older.done.isEmpty && older.plan.unknown.map(\.name) == ["0003_mended"])
+        #expect(older.done.isEmpty && older.plan.unknown.map(\.name) == ["0004_mended"])
         #expect(try await migrator(scene).checkServing().count == 1)
     }
 
@@ -136,7 +136,7 @@ import WeirRecord
         let holder = try scene.session()
         try holder.execute("BEGIN; LOCK TABLE weir.dead_letter IN ACCESS SHARE MODE")
         let change = Migration(
-            number: 3, name: "0003_change",
+            number: 4, name: "0004_change",
             sql: "SET LOCAL lock_timeout = '20ms'; ALTER TABLE weir.dead_letter ADD half int;\n")
         let failure = try await refused {
             _ = try await migrator(scene, Migrations.all + [change]).migrate()
