@@ -16,7 +16,7 @@ extension ConnectionHandler {
         _ exchange: Exchange, _ head: HTTPRequestHead, _ fields: RequestHead, _ body: ByteBuffer
     ) {
         do {
-            switch try Route(fields.isHeadRequest ? .GET : head.method, head.uri) {
+            switch try route(fields.isHeadRequest ? .GET : head.method, head.uri) {
             case .insert(let table):
                 try insert(exchange, fields, table, body)
             case .write(let operation, let table, let key):
@@ -41,6 +41,18 @@ extension ConnectionHandler {
         } catch {
             preconditionFailure("only these are thrown here: \(error)")
         }
+    }
+
+    /// Bytes: each of thousands of connections may keep one.
+    private static let rememberedTargetMax = 256
+
+    private func route(_ method: HTTPMethod, _ target: String) throws(RouteFailure) -> Route {
+        if let lastRoute, lastRoute.target == target, lastRoute.method == method {
+            return lastRoute.route
+        }
+        let route = try Route(method, target)
+        if target.utf8.count <= Self.rememberedTargetMax { lastRoute = (method, target, route) }
+        return route
     }
 
     /// Refuses the request, unless the table has changed meanwhile so that it is right now.

@@ -28,6 +28,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     var reading = Reading.idle
     var exchanges = Deque<Exchange>()
     var exchangeCount = 0
+    /// Of the last request: most callers send the same target again.
+    var lastRoute: (method: HTTPMethod, target: String, route: Route)?
     var readingSince = Timestamp.zero
     /// When the first bytes came of a head that has not ended.
     var partialSince: Timestamp?

@@ -124,6 +124,11 @@ struct RequestHead {
     }
 
     private mutating func takeMediaType(_ value: String) {
+        // What nearly everybody says; taking it apart shows in a profile.
+        if value == "application/json" {
+            mediaType = .json
+            return
+        }
         let parts = value.split(separator: ";").map { $0.trimmingSpaces.lowercased() }
         switch parts.first ?? "" {
         case "application/json", "application/merge-patch+json", "": mediaType = .json

@@ -74,7 +74,11 @@ enum Route: Equatable {
         return try route()
     }
 
-    private static func text(_ part: some Collection<UInt8>) throws(RouteFailure) -> String {
+    private static func text(_ part: Substring.UTF8View) throws(RouteFailure) -> String {
+        // Most names need no decoding, and the target is text already.
+        if !part.contains(where: { $0 == UInt8(ascii: "%") || $0 == 0 }) {
+            return String(Substring(part))
+        }
         do {
             return try PercentText.text(part)
         } catch {
