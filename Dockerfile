@@ -7,7 +7,10 @@ COPY Package.swift ./
 COPY Sources ./Sources
 COPY migrations ./migrations
 COPY Tests ./Tests
-COPY benchmarks/peers/nio-echo ./benchmarks/peers/nio-echo
+# Package.swift names targets in these too.
+COPY benchmarks ./benchmarks
+COPY fuzz ./fuzz
+COPY tools ./tools
 RUN swift build -c release --product weir --static-swift-stdlib \
     && install -D .build/release/weir /out/weir
 

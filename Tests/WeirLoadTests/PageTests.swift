@@ -21,7 +21,7 @@ extension LoadCommandTests {
         let desktop = try Browser.look(page, width: 1_280, isDark: true)
         for look in [phone, desktop] {
             // Five charts for two modes, and the batch sizes, which only a gateway tells.
-            #expect(look.lines == 11 && look.linesOutside == 0 && look.rows >= 15)
+            #expect(look.lines == 11 && look.linesOutside == 0 && look.rows >= 15, "\(look)")
             #expect(look.requests == 0)
         }
         #expect(phone.background == "rgb(255, 255, 255)" && desktop.background == "rgb(20, 23, 26)")

@@ -84,9 +84,11 @@ struct Chart {
             svg += line(px(span.x), py(span.low), px(span.x), py(span.high), "span")
         }
         for (index, points) in lines.enumerated() where !points.isEmpty {
-            let path = points.enumerated().map { place, point in
+            var path = points.enumerated().map { place, point in
                 "\(place == 0 ? "M" : "L")\(fixed(px(point.0), 1)) \(fixed(py(point.1), 1))"
             }.joined()
+            // A line to nowhere is not drawn: all batches of an idle gateway have one size.
+            if points.count == 1 { path += "m-2 0h4" }
             svg += "<path class=s\(index % 4) d=\"\(path)\"/>"
         }
         svg += "</svg><div class=legend>"
