@@ -26,7 +26,9 @@ extension Coordinator.State {
         if batch.work == .deadLetter { actions.refusal = batch.refusal }
         if !report.isConnected { loseConnection() }
         let effects = machine.finished(
-            writer, outcome, suspect: report.suspect, isConnected: report.isConnected, now: now)
+            writer, outcome, suspect: report.suspect,
+            repetitions: outcome == .committed ? report.repetitions(of: batch) : [],
+            isConnected: report.isConnected, now: now)
         writeLate(writer, outcome, effects, now: now, &actions)
         return effects
     }
@@ -57,5 +59,16 @@ extension Coordinator.State {
         id = known.id
         if report.results.isEmpty { report.results = known.results }
         return .committed
+    }
+}
+
+extension BatchReport {
+    /// Positions of records that the batch found written before, and did not write.
+    fileprivate func repetitions(of batch: WriteBatch) -> [Int] {
+        // Only a message ID can have been seen before.
+        if batch.messages.isEmpty { return [] }
+        return results.indices.filter {
+            results[$0].effect == .replayed || results[$0].effect == .messageIDReused
+        }
     }
 }

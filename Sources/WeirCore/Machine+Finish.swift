@@ -5,11 +5,13 @@ extension Machine {
     ///
     /// - Parameters:
     ///   - suspect: with a record error, the position of the record that it seems to speak of.
+    ///   - repetitions: of a committed attempt, the positions of records that had been written
+    ///     before, and were not now; ascending.
     ///   - isConnected: whether the writer can go on at once. A writer that cannot says
     ///     `writerReady` when it has a connection again.
     package mutating func finished(
-        _ writer: WriterID, _ outcome: BatchOutcome, suspect: Int? = nil, isConnected: Bool = true,
-        now: Timestamp
+        _ writer: WriterID, _ outcome: BatchOutcome, suspect: Int? = nil, repetitions: [Int] = [],
+        isConnected: Bool = true, now: Timestamp
     ) -> Effects {
         guard case .busy(var run) = writers[writer.number] else {
             preconditionFailure("only a writer with a batch can finish one")
@@ -27,8 +29,9 @@ extension Machine {
 
         var next =
             run.work == .resolve
-            ? followInquiry(outcome, &run, isConnected: isConnected, now: now, into: &effects)
-            : follow(outcome, suspect: suspect, &run, now: now, into: &effects)
+            ? followInquiry(
+                outcome, repetitions, &run, isConnected: isConnected, now: now, into: &effects)
+            : follow(outcome, suspect: suspect, repetitions, &run, now: now, into: &effects)
         if next != .settled && !dropLate(&run, now: now, into: &effects) { next = .settled }
         switch next {
         case .attempt where isConnected && !run.current.isEmpty:
@@ -57,12 +60,12 @@ extension Machine {
     }
 
     private mutating func follow(
-        _ outcome: BatchOutcome, suspect: Int?, _ run: inout BatchRun, now: Timestamp,
-        into effects: inout Effects
+        _ outcome: BatchOutcome, suspect: Int?, _ repetitions: [Int], _ run: inout BatchRun,
+        now: Timestamp, into effects: inout Effects
     ) -> Next {
         switch outcome {
         case .committed:
-            return commit(&run, now: now, into: &effects)
+            return commit(&run, repetitions, now: now, into: &effects)
         case .recordError where run.purpose == .deadLetter,
             .tableFault where run.purpose == .deadLetter:
             return rejectAfterAll(&run, into: &effects)
@@ -85,17 +88,22 @@ extension Machine {
     }
 
     mutating func commit(
-        _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
+        _ run: inout BatchRun, _ repetitions: [Int], now: Timestamp, into effects: inout Effects
     ) -> Next {
         // What was kept as a dead letter says nothing of its table.
         let isWritten = run.purpose == .write
         if run.isSuspect && isWritten { run.isMisled = true }
+        var repetitions = repetitions[...]
         var position = 0
         var kept: (table: TableID, count: Int)?
         for slot in run.current {
             let recordCount = slots[slot].recordCount
             let table = slots[slot].table
-            if isWritten {
+            let end = position + recordCount
+            // Nor does what had been written before.
+            let repeated = repetitions.prefix { $0 < end }.count
+            repetitions = repetitions.dropFirst(repeated)
+            if isWritten && repeated < recordCount {
                 pauses.committed(table, now: now)
                 locks.committed(table)
                 if slots[slot].keepsDeadLetters {
@@ -103,11 +111,11 @@ extension Machine {
                         breaker.committed(other.count, of: other.table, now: now)
                         kept = nil
                     }
-                    kept = (table, (kept?.count ?? 0) + recordCount)
+                    kept = (table, (kept?.count ?? 0) + recordCount - repeated)
                 }
             }
             settle(slot, .committed(position: position), into: &effects)
-            position += recordCount
+            position = end
         }
         if let kept { breaker.committed(kept.count, of: kept.table, now: now) }
         admission.settled(position, now: now)

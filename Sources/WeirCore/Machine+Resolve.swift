@@ -10,14 +10,14 @@ extension Machine {
     }
 
     mutating func followInquiry(
-        _ outcome: BatchOutcome, _ run: inout BatchRun, isConnected: Bool, now: Timestamp,
-        into effects: inout Effects
+        _ outcome: BatchOutcome, _ repetitions: [Int], _ run: inout BatchRun, isConnected: Bool,
+        now: Timestamp, into effects: inout Effects
     ) -> Next {
         switch outcome {
         case .committed:
             run.inquiries = 0
             effects.transitions.append(.resolved(run.number, isCommitted: true))
-            return commit(&run, now: now, into: &effects)
+            return commit(&run, repetitions, now: now, into: &effects)
         case .transient(let reason) where isConnected:
             run.inquiries = 0
             effects.transitions.append(.resolved(run.number, isCommitted: false))

@@ -138,6 +138,26 @@ import WeirCore
         #expect(keptBeforePause(&machine, now: at(1_000)) == 0)
     }
 
+    @Test func aRepetitionSaysNothingOfTheTable() {
+        var machine = Machine.testing()
+        #expect(keptBeforePause(&machine, now: .zero) == 20)
+        let entry = record(1, deadline: .distantFuture, keepsDeadLetters: true)
+        _ = machine.queue(entry, now: at(1_000))
+        _ = machine.finished(w0, .committed, repetitions: [0], now: at(1_000))
+        #expect(keptBeforePause(&machine, now: at(1_000)) == 0)
+    }
+
+    @Test func ofAPackOnlyWhatWasWrittenCounts() {
+        var machine = Machine.testing()
+        #expect(keptBeforePause(&machine, now: .zero) == 20)
+        _ = machine.admit(
+            pack: record(nil, deadline: .distantFuture, keepsDeadLetters: true), recordCount: 3,
+            orderHashes: [2, 3, 4], now: at(1_000))
+        _ = machine.dispatch(now: at(1_000))
+        _ = machine.finished(w0, .committed, repetitions: [0, 2], now: at(1_000))
+        #expect(keptBeforePause(&machine, now: at(1_000)) == 20)
+    }
+
     @Test func aCommitEndsTheRow() {
         var machine = Machine.testing()
         #expect(keptBeforePause(&machine, now: .zero) == 20)
