@@ -24,7 +24,8 @@ test: ## Run every test, those against a real PostgreSQL included
 	@scripts/install-dependencies --tests
 	swift build --build-tests
 	swift test --skip-build --skip WeirSimulationTests --skip WeirLoadTests
-	swift test --skip-build --filter 'WeirSimulationTests|WeirLoadTests'
+	swift test --skip-build --filter 'WeirSimulationTests|WeirLoadTests' --skip BenchCommandTests
+	swift test --skip-build --filter BenchCommandTests
 	python3 faults/selftest.py
 	python3 faults/mutants.py --check
 	python3 faults/simulation_mutants.py --check

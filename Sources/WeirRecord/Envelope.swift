@@ -2,7 +2,8 @@
 package struct Envelope: Sendable {
     /// The caller's message ID.
     package var messageID: String?
-    /// What the message says: of a record that has an ID.
+    /// What the message says: of a record that has an ID. Of a dead letter what it said when it was
+    /// sent first, since that is what its caller sends again, edited or not.
     package var fingerprint: UInt64?
     /// What the record is to be ordered by besides its row.
     package var orderKey: OrderKey?

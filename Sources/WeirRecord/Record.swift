@@ -103,8 +103,7 @@ package final class Record: Sendable {
         source = table.policy.onReject == .deadLetter ? envelope.source : nil
         redriven = envelope.redriven
         message = envelope.messageID.map { id in
-            // A letter may have been edited; its caller sends what it sent first.
-            guard let fingerprint = envelope.redriven?.fingerprint ?? envelope.fingerprint else {
+            guard let fingerprint = envelope.fingerprint else {
                 preconditionFailure("a message has a fingerprint")
             }
             return MessagePrint(id, fingerprint: fingerprint)

@@ -148,12 +148,9 @@ package struct Redriven: Sendable, Equatable {
     package var letter: Int64
     /// How often the letter had been edited when it was read.
     package var edits: Int32
-    /// Of the message, as it was sent first; `nil` where the record's own holds.
-    package var fingerprint: UInt64?
 
-    package init(letter: Int64, edits: Int32, fingerprint: UInt64? = nil) {
+    package init(letter: Int64, edits: Int32) {
         self.letter = letter
         self.edits = edits
-        self.fingerprint = fingerprint
     }
 }

@@ -123,20 +123,11 @@ import WeirPostgres
     }
 
     private func killRepeatedly(_ server: EmbeddedServer, admin: String) throws {
-        // Nothing would refuse a second copy.
-        try server.execute("CREATE TABLE log (id int, qty int)")
+        let count = 600
+        try keepLetters(server, count)
         let arguments = [
             "--db", server.conninfo, "--tables", "log", "--listen", "127.0.0.1:0", "--admin", admin,
         ]
-        _ = try Command.serve(arguments + ["--migrate"]) { _ in }
-        let count = 600
-        try server.execute(
-            """
-            INSERT INTO weir.dead_letter (fingerprint, table_name, operation, media_type, code,
-                reason, raw)
-            SELECT 1, 'log', 'insert', 'application/json', 'check-violation', 'why',
-                convert_to('{"id":' || i || '}', 'UTF8') FROM generate_series(1, \(count)) i
-            """)
         let session = try server.openSession()
         var left = count
         for round in 1...4 {
@@ -163,6 +154,59 @@ import WeirPostgres
             left = counts[0]
         }
         #expect(left == 0)
+    }
+
+    /// Two gateways, and whoever operates them, take up the same letters.
+    @Test func twoRedrivesAtOnceSendEachLetterOnce() async throws {
+        let name = "/tmp/weir-dlq-\(UInt64.random(in: 0 ... .max))"
+        var configuration = EmbeddedServer.Configuration(directory: name)
+        configuration.isDurable = false
+        let server = try await EmbeddedServer.start(configuration)
+        let result = Result {
+            try redriveTwice(server, admins: ["unix:\(name)1.sock", "unix:\(name)2.sock"])
+        }
+        await server.remove()
+        try result.get()
+    }
+
+    private func redriveTwice(_ server: EmbeddedServer, admins: [String]) throws {
+        let count = 400
+        try keepLetters(server, count)
+        let arguments = ["--db", server.conninfo, "--tables", "log", "--listen", "127.0.0.1:0"]
+        _ = try Command.serve(arguments + ["--admin", admins[0]]) { _ in
+            _ = try Command.serve(arguments + ["--admin", admins[1]]) { _ in
+                let redrives = try admins.map {
+                    try Command.start(["dlq", "redrive", "--all", "--admin", $0])
+                }
+                for redrive in redrives { redrive.waitUntilExit() }
+                // Whoever comes too late for a letter says so.
+                #expect(redrives.allSatisfy { [0, 1].contains($0.terminationStatus) })
+            }
+        }
+        let session = try server.openSession()
+        let counts = try session.query(
+            """
+            SELECT (SELECT count(*) FROM weir.dead_letter), count(*), count(DISTINCT id) FROM log
+            """)
+        #expect(counts == [["0", "\(count)", "\(count)"]])
+    }
+
+    /// Letters of a table that would not refuse a second copy.
+    private func keepLetters(_ server: EmbeddedServer, _ count: Int) throws {
+        try server.execute("CREATE TABLE log (id int, qty int)")
+        _ = try Command.serve(
+            [
+                "--db", server.conninfo, "--tables", "log", "--listen", "127.0.0.1:0", "--admin",
+                "127.0.0.1:0", "--migrate",
+            ]
+        ) { _ in }
+        try server.execute(
+            """
+            INSERT INTO weir.dead_letter (fingerprint, table_name, operation, media_type, code,
+                reason, raw)
+            SELECT 1, 'log', 'insert', 'application/json', 'check-violation', 'why',
+                convert_to('{"id":' || i || '}', 'UTF8') FROM generate_series(1, \(count)) i
+            """)
     }
 
     // MARK: Without a gateway

@@ -20,10 +20,13 @@ extension PostgresTests {
             }
         }
 
-        /// Keeps the record as a dead letter, and tells how it is sent again.
+        /// Keeps the row as a dead letter, and tells how it is sent again.
+        ///
+        /// - Parameter edited: what it was edited to.
         private static func letter(
-            _ scene: Scene, _ row: Row
-        ) async throws -> Redriven {
+            _ scene: Scene, _ row: Row, edited: Row? = nil
+        ) async throws -> Row {
+            var again = edited ?? row
             var row = row
             row.source = RecordSource(.record, Array(row.data.utf8))
             let batch = try scene.batch([row])
@@ -34,9 +37,10 @@ extension PostgresTests {
                     refusal: DatabaseError(
                         code: .checkViolation, sqlstate: "23514", message: "few",
                         constraint: "few")))
-            return Redriven(
-                letter: try #require(report.results.first?.deadLetter), edits: 0,
-                fingerprint: batch.records[0].message?.fingerprint)
+            again.redriven = Redriven(
+                letter: try #require(report.results.first?.deadLetter), edits: 0)
+            again.fingerprint = batch.records[0].message?.fingerprint
+            return again
         }
 
         private static func count(_ scene: Scene) async throws -> String? {
@@ -50,7 +54,7 @@ extension PostgresTests {
             let message = "\(scene.schema)-1"
             let sent = Row.insert("items", #"{"id":1,"qty":10}"#).message(message)
             var again = Row.insert("items", #"{"id":1,"qty":9}"#).message(message)
-            again.redriven = try await Self.letter(scene, sent)
+            again = try await Self.letter(scene, sent, edited: again)
             #expect(try await scene.write(sent).first == [.deadLettered])
             let id = Scene.newID()
             let report = try await scene.write([again], id: id)
@@ -70,7 +74,7 @@ extension PostgresTests {
             let scene = try await Self.scene()
             for message in ["\(scene.schema)-1", nil] {
                 var row = Row.insert("log", #"{"id":1}"#).message(message)
-                row.redriven = try await Self.letter(scene, row)
+                row = try await Self.letter(scene, row)
                 #expect(try await scene.write(row).effects == [.inserted])
                 let other = try await Scene(another: scene)
                 let twice = try await other.write(
@@ -85,7 +89,7 @@ extension PostgresTests {
         @Test func aLetterThatWasEditedSinceIsNotSentAgain() async throws {
             let scene = try await Self.scene()
             var row = Row.insert("log", #"{"id":1}"#)
-            row.redriven = try await Self.letter(scene, row)
+            row = try await Self.letter(scene, row)
             let number = try #require(row.redriven?.letter)
             #expect(
                 try await scene.writer.answer(
@@ -103,13 +107,13 @@ extension PostgresTests {
             let scene = try await Self.scene()
             let message = "\(scene.schema)-1"
             var row = Row.insert("items", #"{"id":1,"qty":10}"#).message(message)
-            row.redriven = try await Self.letter(scene, row)
+            row = try await Self.letter(scene, row)
             let refused = try await scene.write(row)
             #expect(refused.outcome == .recordError(culprit: 0))
             #expect(refused.error?.code == .checkViolation)
             // A patch that meets no row has no effect that the letter could go with.
             var patch = Row.patch("items", #"{"id":77}"#, #"{"qty":1}"#)
-            patch.redriven = try await Self.letter(scene, patch)
+            patch = try await Self.letter(scene, patch)
             let missed = try await scene.write(patch)
             #expect(missed.outcome == .recordError(culprit: 0))
             #expect(missed.error?.code == .recordNotFound)
@@ -123,7 +127,7 @@ extension PostgresTests {
             let message = "\(scene.schema)-1"
             let sent = Row.insert("items", #"{"id":1,"qty":10}"#).message(message)
             var again = Row.insert("items", #"{"id":1,"qty":9}"#).message(message)
-            again.redriven = try await Self.letter(scene, sent)
+            again = try await Self.letter(scene, sent, edited: again)
             let report = try await scene.write(
                 .insert("items", #"{"id":2,"qty":1}"#).message("\(scene.schema)-2"), again, sent)
             #expect(report.outcome == .committed)
@@ -138,7 +142,7 @@ extension PostgresTests {
             let message = "\(scene.schema)-1"
             let sent = Row.insert("log", #"{"id":1}"#).message(message)
             var again = sent
-            again.redriven = try await Self.letter(scene, sent)
+            again = try await Self.letter(scene, sent, edited: again)
             // As if the entry had been forgotten, and the caller had sent it once more.
             try await scene.execute(
                 """
@@ -157,7 +161,7 @@ extension PostgresTests {
             let message = "\(scene.schema)-1"
             let sent = Row.insert("items", #"{"id":1,"qty":10}"#).message(message)
             var again = Row.insert("items", #"{"id":1,"qty":9}"#).message(message)
-            again.redriven = try await Self.letter(scene, sent)
+            again = try await Self.letter(scene, sent, edited: again)
             try await scene.execute("UPDATE weir.generation SET since = since - interval '30 days'")
             #expect(try await scene.writer.rotateReplay(window: .seconds(7 * 86_400)) == .rotated)
             #expect(try await scene.write(again).effects == [.inserted])
@@ -170,7 +174,7 @@ extension PostgresTests {
             let scene = try await Self.scene()
             let message = "\(scene.schema)-1"
             var row = Row.insert("log", #"{"id":1}"#).message(message)
-            row.redriven = try await Self.letter(scene, row)
+            row = try await Self.letter(scene, row)
             try await scene.execute(
                 """
                 CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$

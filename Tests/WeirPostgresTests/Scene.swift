@@ -188,6 +188,8 @@ struct Row: Sendable {
     var key: String?
     var data: String
     var message: String?
+    /// What the message says, where that is not what the row says.
+    var fingerprint: UInt64?
     var orderKey: String?
     var origin: RecordOrigin?
     var source: RecordSource?
@@ -243,8 +245,9 @@ struct Row: Sendable {
         return try Record.decoded(
             data, for: table, options, key: key,
             envelope: Envelope(
-                messageID: message, orderKey: try orderKey.map(OrderKey.init), origin: origin,
-                source: source, redriven: redriven), minting: minting)
+                messageID: message, fingerprint: fingerprint,
+                orderKey: try orderKey.map(OrderKey.init), origin: origin, source: source,
+                redriven: redriven), minting: minting)
     }
 }
 

@@ -113,10 +113,7 @@ package struct DeadLetter: Sendable, Equatable {
         envelope.origin = request.map {
             RecordOrigin(.said($0), trace: trace.flatMap(TraceID.init(hexadecimal:)))
         }
-        if !isDryRun {
-            envelope.redriven = Redriven(
-                letter: number, edits: edits, fingerprint: envelope.fingerprint)
-        }
+        if !isDryRun { envelope.redriven = Redriven(letter: number, edits: edits) }
         return try stored.decode(for: table, options, envelope, minting: mint())
     }
 }

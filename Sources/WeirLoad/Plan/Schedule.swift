@@ -27,6 +27,11 @@ package struct Schedule: Sendable, Equatable {
     /// flight, some after it was answered.
     static let repeatWindow = Nanoseconds.milliseconds(200)
 
+    /// The callers of a burst come one after the other, since whoever calls them can call one at a
+    /// time: 50,000 a second, which is also what one generator can keep up with. Were all of them
+    /// due in one instant, most would be sent late by what the others before them cost.
+    static let burstStep = Nanoseconds(20_000)
+
     /// - Precondition: `plan.problems` is empty, and the loop is open.
     package init(_ plan: LoadPlan) {
         var arrivals: [Arrival] = []
@@ -82,7 +87,7 @@ package struct Schedule: Sendable, Equatable {
         case .bursts(let callers, let every):
             var at: Int64 = 0
             while at < phase.duration.count {
-                for _ in 0..<callers { body(at) }
+                for caller in 0..<callers { body(at + Int64(caller) * burstStep.count) }
                 at += every.count
             }
         case .closed: break
