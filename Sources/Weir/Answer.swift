@@ -91,11 +91,43 @@ package struct Answer: Sendable {
         }
     }
 
-    /// The fate of the record at this place.
-    func fate(at offset: Int) -> Fate {
+    /// Calls `body` for neighbours that came to the same, as nearly all do, with their places and
+    /// the fate of the first of them. Records of a pack have no message IDs, so that what the
+    /// database says of the others differs in their keys at most.
+    package func forEachRun(_ body: (_ places: Range<Int>, _ fate: Fate) -> Void) {
+        guard case .stored(let results, _) = fates else { return body(0..<cargo.count, fate) }
+        var start = 0
+        while start < results.count {
+            let effect = results[results.startIndex + start].effect
+            var end = start + 1
+            while end < results.count && results[results.startIndex + end].effect == effect {
+                end += 1
+            }
+            body(start..<end, fate(at: start))
+            start = end
+        }
+    }
+
+    /// What the database says of the records at these places: of those that it said something of.
+    package func forEachResult(
+        in places: Range<Int>, _ body: (_ place: Int, _ record: Record, _ result: RowResult) -> Void
+    ) {
+        guard case .stored(let results, _) = fates else { return }
+        let start = results.startIndex
         switch cargo {
-        case .one(let record): fate(of: record, at: offset)
-        case .pack(let pack): fate(of: pack.records[offset], at: offset)
+        case .one(let record): body(0, record, results[start])
+        case .pack(let pack):
+            for place in places { body(place, pack.records[place], results[start + place]) }
+        }
+    }
+
+    /// The fate of the record at this place.
+    package func fate(at place: Int) -> Fate { fate(of: record(at: place), at: place) }
+
+    package func record(at place: Int) -> Record {
+        switch cargo {
+        case .one(let record): record
+        case .pack(let pack): pack.records[place]
         }
     }
 

@@ -140,31 +140,13 @@ extension Coordinator.State {
         _ actions: inout Coordinator.Actions
     ) {
         guard item.isWrittenDown else { return }
-        guard case .stored(let results, let receipt) = answer.fates else {
-            write(item, 0..<item.cargo.count, answer.fate, item.mark?.id, isLate, now, &actions)
-            return
+        var batchID = item.mark?.id
+        if case .stored(_, let receipt) = answer.fates { batchID = receipt.id }
+        answer.forEachRun { places, fate in
+            // A repetition says nothing new of the message that committed.
+            guard let outcome = MessageHistory.Outcome(fate) else { return }
+            write(item, places, outcome, batchID, isLate, now, &actions)
         }
-        // Neighbours mostly meet the same fate.
-        var start = 0
-        while start < results.count {
-            let effect = results[results.startIndex + start].effect
-            var end = start + 1
-            while end < results.count && results[results.startIndex + end].effect == effect {
-                end += 1
-            }
-            write(
-                item, start..<end, answer.fate(at: start), receipt.id, isLate, now, &actions)
-            start = end
-        }
-    }
-
-    private mutating func write(
-        _ item: Coordinator.Held, _ range: Range<Int>, _ fate: Fate, _ batchID: UUID7?,
-        _ isLate: Bool, _ now: Timestamp, _ actions: inout Coordinator.Actions
-    ) {
-        // A repetition says nothing new of the message that committed.
-        guard let outcome = MessageHistory.Outcome(fate) else { return }
-        write(item, range, outcome, batchID, isLate, now, &actions)
     }
 
     private mutating func write(

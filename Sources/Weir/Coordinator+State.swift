@@ -330,7 +330,7 @@ extension Coordinator.State {
             waiter: item.waiter, index: item.index, cargo: item.cargo, fates: fates,
             admittedAt: item.admittedAt, tick: item.tick)
         write(item, answer, now: now, &actions)
-        answer.forEach { metrics.count($2) }
+        answer.forEachRun { metrics.count($1, times: $0.count) }
         actions.answers.append(answer)
         if machine.holds(resolution.ticket) {
             // An answered record may yet be tried again, or found out about.

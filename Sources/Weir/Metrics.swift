@@ -109,12 +109,12 @@ package struct Metrics: Sendable {
         }
     }
 
-    mutating func count(_ fate: Fate) {
+    mutating func count(_ fate: Fate, times count: Int = 1) {
         switch fate {
-        case .stored(let result, _): effects[result.effect.rawValue] += 1
+        case .stored(let result, _): effects[result.effect.rawValue] += count
         case .failed(let failure) where failure.deadLetter != nil:
-            effects[RowEffect.deadLettered.rawValue] += 1
-        case .failed(let failure): failures[failure.code, default: 0] += 1
+            effects[RowEffect.deadLettered.rawValue] += count
+        case .failed(let failure): failures[failure.code, default: 0] += count
         }
     }
 }

@@ -46,9 +46,8 @@ package struct BulkLine {
             _ parts: Parts, _ input: Span<UInt8>, _ range: Range<Int>
         ) throws {
             guard let operation = parts.operation, let table = parts.table else { return }
-            var text: [UInt8] = []
-            text.append(input, range)
-            opening = Opening(text: text, table: table, options: try options(operation, table))
+            opening = Opening(
+                text: [UInt8](input, range), table: table, options: try options(operation, table))
         }
 
         func options(
@@ -67,11 +66,17 @@ package struct BulkLine {
         }
     }
 
-    /// A line's first bytes, and what they say.
-    fileprivate struct Opening {
+    /// A line's first bytes, and what they say. A class, since each line asks for it.
+    fileprivate final class Opening: Sendable {
         let text: [UInt8]
         let table: TableSchema
         let options: WriteOptions
+
+        init(text: [UInt8], table: TableSchema, options: WriteOptions) {
+            self.text = text
+            self.table = table
+            self.options = options
+        }
     }
 
     fileprivate struct Parts {
@@ -153,23 +158,39 @@ package struct BulkLine {
         if parts.operation == .delete && parts.seen.contains(.data) {
             throw Defect(.invalidRequest, "a delete takes a \"key\" and no \"data\"")
         }
+        let isPlain =
+            parts.id == nil && envelope.messageID == nil && parts.orderKey == nil
+            && table.policy.onReject != .deadLetter
+        // Decoded where it stands: a decoder is large, and so is an envelope. Copying them shows in
+        // a profile.
+        let record: Record?
+        if isPlain {
+            record = try parts.decoder?.finish(envelope, minting: tables.plane.mint())
+        } else {
+            let completed = try Self.completed(
+                envelope, parts, table, input, range, tables.preferences)
+            record = try parts.decoder?.finish(completed, minting: tables.plane.mint())
+        }
+        guard let record else { preconditionFailure("there is a decoder") }
+        self.record = record
+        group = parts.group
+    }
+
+    /// With what the line itself says.
+    private static func completed(
+        _ envelope: Envelope, _ parts: Parts, _ table: TableSchema, _ input: Span<UInt8>,
+        _ range: Range<Int>, _ preferences: Preferences
+    ) throws -> Envelope {
         var envelope = envelope
         if let id = parts.id { envelope.messageID = try MessageID.check(id) }
         if envelope.messageID != nil {
-            envelope.fingerprint = try Self.fingerprint(parts, input, tables.preferences)
+            envelope.fingerprint = try fingerprint(parts, input, preferences)
         }
         if let key = parts.orderKey { envelope.orderKey = key }
         if table.policy.onReject == .deadLetter {
-            var bytes: [UInt8] = []
-            bytes.append(input, range)
-            envelope.source = RecordSource(.bulkLine, bytes)
+            envelope.source = RecordSource(.bulkLine, [UInt8](input, range))
         }
-        // Decoded where it stands: a decoder is large, and copying it shows in a profile.
-        guard let record = try parts.decoder?.finish(envelope, minting: tables.plane.mint()) else {
-            preconditionFailure("there is a decoder")
-        }
-        self.record = record
-        group = parts.group
+        return envelope
     }
 
     private static func takeMember(

@@ -20,10 +20,12 @@ final class ManyRecords {
     let exchange: Exchange
     var target: Target
     private let body: ByteBuffer
-    private let plane: DataPlane
+    let plane: DataPlane
     private let waiter: ConnectionWaiter
     let messageIDPrefix: String?
-    private let orderKey: OrderKey?
+    let orderKey: OrderKey?
+    /// What holds for every line of a bulk request that does not name its messages.
+    private lazy var bulkEnvelope = Envelope(orderKey: orderKey, origin: exchange.origin)
     let timeout: Nanoseconds?
     private var source: ItemSource
     var tables: BulkLine.Tables
@@ -261,14 +263,18 @@ final class ManyRecords {
     private func decode(
         _ item: ItemSource.Item, _ index: Int, _ input: Span<UInt8>
     ) throws -> (Record, group: String?) {
-        var envelope = Envelope(
-            messageID: messageIDPrefix.map { "\($0)#\(index)" }, orderKey: orderKey)
         switch (item, target) {
         case (.json(let range), .bulk):
             try checkSize(range.count)
-            envelope.origin = exchange.origin
             do {
-                let line = try BulkLine(input, range, tables: &tables, envelope: envelope)
+                let line =
+                    if messageIDPrefix == nil {
+                        try BulkLine(input, range, tables: &tables, envelope: bulkEnvelope)
+                    } else {
+                        try BulkLine(
+                            input, range, tables: &tables,
+                            envelope: envelope(index, exchange.origin))
+                    }
                 return (line.record, line.group)
             } catch {
                 // A bad member fails its group, if the line can be read far enough to name it.
@@ -277,6 +283,7 @@ final class ManyRecords {
             }
         case (.json(let range), .table(let schema, let options)):
             try checkSize(range.count)
+            var envelope = envelope(index)
             var decoder = RecordDecoder(
                 table: schema, options: options, expectedByteCount: range.count)
             var cursor = JSONCursor(range)
@@ -285,10 +292,11 @@ final class ManyRecords {
             if envelope.messageID != nil {
                 envelope.fingerprint = try fingerprint(item, schema, input)
             }
-            complete(&envelope, schema) { RecordSource(.record, copy(input, range)) }
+            complete(&envelope, schema) { RecordSource(.record, [UInt8](input, range)) }
             return (try decoder.finish(envelope, minting: plane.mint()), nil)
         case (.row(let fields, let range), .table(let schema, let options)):
             if let headerFailure { throw headerFailure }
+            var envelope = envelope(index)
             var decoder = RecordDecoder(
                 table: schema, options: options, expectedByteCount: fields.count * 16)
             for (column, field) in zip(csvColumns, fields) {
@@ -299,27 +307,11 @@ final class ManyRecords {
                 envelope.fingerprint = try fingerprint(item, schema, input)
             }
             complete(&envelope, schema) {
-                RecordSource(.csv, copy(input, source.headerRange) + copy(input, range))
+                RecordSource(.csv, [UInt8](input, source.headerRange) + [UInt8](input, range))
             }
             return (try decoder.finish(envelope, minting: plane.mint()), nil)
         case (.row, .bulk):
             preconditionFailure("CSV for /v1/bulk was refused at the start")
-        }
-    }
-
-    /// Adds what is only kept of some records.
-    private func complete(
-        _ envelope: inout Envelope, _ table: TableSchema, _ source: () -> RecordSource
-    ) {
-        if envelope.messageID != nil { envelope.origin = exchange.origin }
-        if table.policy.onReject == .deadLetter { envelope.source = source() }
-    }
-
-    private func checkSize(_ count: Int) throws(Defect) {
-        guard count <= plane.configuration.recordByteCountMax else {
-            throw Defect(
-                .bodyTooLarge,
-                "the record is larger than \(plane.configuration.recordByteCountMax) bytes")
         }
     }
 
@@ -343,19 +335,23 @@ final class ManyRecords {
     // MARK: Answers
 
     func receive(_ answer: Answer, on connection: ConnectionHandler) {
-        answer.forEach { index, record, fate in
-            onTheirWay -= 1
-            switch fate {
-            case .stored(let result, _):
+        let first = Answer.item(answer.index)
+        answer.forEachRun { places, fate in
+            onTheirWay -= places.count
+            if case .stored = fate {
+                answer.forEachResult(in: places) { place, record, result in
+                    self.answer.append(
+                        first + place, result, messageID: record.messageID,
+                        minted: plane.minted(answer.tick + UInt64(place)), record: record)
+                }
+                return
+            }
+            for place in places {
+                guard case .failed(let failure) = answer.fate(at: place) else { continue }
                 self.answer.append(
-                    Answer.item(index), result, messageID: record.messageID,
-                    minted: plane.minted(answer.tick + UInt64(index - answer.index)),
-                    record: record)
-            case .failed(let failure):
-                let tick = answer.tick + UInt64(index - answer.index)
-                self.answer.append(
-                    Answer.item(index), failure,
-                    messageID: record.messageID ?? plane.nameToAsk(failure, tick))
+                    first + place, failure,
+                    messageID: answer.record(at: place).messageID
+                        ?? plane.nameToAsk(failure, answer.tick + UInt64(place)))
             }
         }
         goOn(on: connection)
@@ -386,10 +382,4 @@ final class ManyRecords {
         isFinished = true
         answer.finish(exchange, on: connection)
     }
-}
-
-private func copy(_ input: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(input, range)
-    return bytes
 }

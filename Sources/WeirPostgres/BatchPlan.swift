@@ -116,9 +116,9 @@ private struct ShapeList {
     private var lastIndex: Int32 = 0
 
     mutating func index(of record: Record) -> Int32 {
+        // Most batches have one shape; comparing is cheaper than making and hashing another.
+        if let lastShape, lastShape.fits(record) { return lastIndex }
         let shape = WriteStatement.Shape(record)
-        // Most batches have one shape; comparing is cheaper than hashing.
-        if shape == lastShape { return lastIndex }
         lastShape = shape
         if let known = indices[shape] {
             lastIndex = known

@@ -21,11 +21,21 @@ package struct WriteStatement {
             columns = record.columns
             returnsRow = record.options.returnsRow
             kind = Kind(record)
-            if let column = record.options.versionColumn, record.options.mayMeetRow,
+            versionColumn = Self.versionColumn(record)
+        }
+
+        /// Whether the record's own shape is this one, without making it.
+        func fits(_ record: Record) -> Bool {
+            table == record.table.number && version == record.table.version
+                && columns == record.columns && returnsRow == record.options.returnsRow
+                && kind == Kind(record) && versionColumn == Self.versionColumn(record)
+        }
+
+        private static func versionColumn(_ record: Record) -> Int? {
+            guard let column = record.options.versionColumn, record.options.mayMeetRow,
                 record.columns.contains(column), !record.table.primaryKey.contains(column)
-            {
-                versionColumn = column
-            }
+            else { return nil }
+            return column
         }
     }
 

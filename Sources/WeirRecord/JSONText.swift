@@ -35,6 +35,12 @@ private func appendJSONEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
 let hexDigits = Array("0123456789abcdef".utf8)
 
 extension Array where Element == UInt8 {
+    /// The bytes at `range`.
+    package init(_ input: Span<UInt8>, _ range: Range<Int>) {
+        self.init()
+        append(input, range)
+    }
+
     /// Appends `input[range]`.
     package mutating func append(_ input: Span<UInt8>, _ range: Range<Int>) {
         // One memcpy instead of a bounds check for each byte.

@@ -136,7 +136,9 @@ import WeirPostgres
                 "--table", "parts", "--max-connections", "4", "--write", file, "--html",
                 folder + "/page.html", "--json", folder + "/bench.json", "--seed", "\(seed)")
             // Nothing recommended, nothing written.
-            if output.status == 3 { #expect(try String(contentsOfFile: file, encoding: .utf8) == text) }
+            if output.status == 3 {
+                #expect(try String(contentsOfFile: file, encoding: .utf8) == text)
+            }
         } while output.status == 3 && seed < 4
         #expect(output.status == 0, "\(output.errors)\(output.text)")
         #expect(output.text.contains("\n4 connections") && output.text.contains("▶ 4"))

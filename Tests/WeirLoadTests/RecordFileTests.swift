@@ -67,7 +67,8 @@ import WeirLoad
                     + ["-c", "1", "-n", "3"])
             #expect(LoadCommandTests.measured.contains(output.status), "\(output.errors)")
             let seen = try database().query(
-                "SELECT coalesce(note, '-') || ' ' || coalesce(qty::text, '-') FROM seen ORDER BY 1")
+                "SELECT coalesce(note, '-') || ' ' || coalesce(qty::text, '-') FROM seen ORDER BY 1"
+            )
             #expect(seen.map { $0[0] } == ["café \"quoted\" -", "first 1", "none 3"], "\(mode)")
             try database().execute("TRUNCATE seen")
         }
