@@ -20,6 +20,7 @@ extension Machine {
         let all = run.members
         run.removeAll { gone.contains($0) }
         for slot in all where gone.contains(slot) {
+            turnAway(slot)
             settle(slot, .refused(refusal), into: &effects)
         }
         refuseQueued(of: table, refusal, into: &effects)
@@ -37,8 +38,13 @@ extension Machine {
         where slots[slot].state == .queued && slots[slot].unitSize == 1
             && slots[slot].table == table
         {
+            turnAway(slot)
             answer(slot, .refused(refusal), into: &effects)
             bury(slot)
         }
+    }
+
+    private mutating func turnAway(_ slot: Int) {
+        breaker.turnedAway(slots[slot].recordCount, of: slots[slot].table)
     }
 }

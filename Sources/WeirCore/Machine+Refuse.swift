@@ -48,8 +48,10 @@ extension Machine {
         _ run: inout BatchRun, now: Timestamp, into effects: inout Effects
     ) -> Next {
         let slot = run.current[0]
-        if breaker.refused(slots[slot].table, now: now) {
-            return pause(slots[slot].table, isFirm: true, &run, now: now, into: &effects)
+        let table = slots[slot].table
+        // What was under way when the table was paused is a part of the flood.
+        if pauses.remaining(table, now: now) != nil || breaker.refused(table, now: now) {
+            return pause(table, isFirm: true, &run, now: now, into: &effects)
         }
         run.purpose = .deadLetter
         run.attempt = 1

@@ -116,7 +116,9 @@ package struct Machine: Sendable {
             "a pack is no larger than a batch")
         precondition(entry.message == nil && !entry.isExclusive, "a pack is anonymous")
         precondition(!entry.isStrict, "a pack is not strict")
-        if let refusal = refusal(table: entry.table, now: now) { return .refused(refusal) }
+        if let refusal = refusal(table: entry.table, recordCount: recordCount, now: now) {
+            return .refused(refusal)
+        }
         if let refusal = admission.refusal(adding: recordCount, bytes: entry.byteCount) {
             return .refused(refusal)
         }
@@ -200,10 +202,13 @@ package struct Machine: Sendable {
 
     // MARK: Parts of admitting
 
-    private func refusal(table: TableID, now: Timestamp) -> Refusal? {
+    private mutating func refusal(
+        table: TableID, recordCount: Int = 1, now: Timestamp
+    ) -> Refusal? {
         if isDraining { return .draining }
         if connectedCount == 0 { return .databaseUnavailable(retryAfter: .seconds(1)) }
         if let remaining = pauses.remaining(table, now: now) {
+            breaker.turnedAway(recordCount, of: table)
             return .tablePaused(retryAfter: remaining)
         }
         return nil

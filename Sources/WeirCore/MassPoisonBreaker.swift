@@ -1,5 +1,9 @@
 /// Is it the records, or the table? A flood of refusals mostly means that a definition has changed,
 /// and thousands of dead letters would help nobody. Looked at only for tables that keep them.
+///
+/// After a flood a table has to prove itself by a commit. Where hardly anybody asks for it, what
+/// comes may be the bad records alone, again and again: so that each is told something at last, one
+/// of them is kept after each pause.
 package struct MassPoisonBreaker: Sendable {
     package struct Configuration: Sendable, Equatable {
         /// Refusals without a commit between them. Past it: 503 `table-paused`.
@@ -21,6 +25,14 @@ package struct MassPoisonBreaker: Sendable {
         var refusedBefore = 0
         var totalBefore = 0
         var since: Timestamp
+        /// What came since the flood; `nil` when something has committed since.
+        var flood: Flood?
+    }
+
+    private struct Flood {
+        /// Records that were told to come again later.
+        var turnedAway = 0
+        var hasKept = false
     }
 
     private let configuration: Configuration
@@ -35,14 +47,26 @@ package struct MassPoisonBreaker: Sendable {
     package mutating func committed(_ count: Int, of table: TableID, now: Timestamp) {
         var tally = tally(of: table, now: now)
         tally.row = 0
+        tally.flood = nil
         tally.total += count
         tallies[table] = tally
+    }
+
+    /// Records of a table were told to come again, because it is paused.
+    mutating func turnedAway(_ count: Int, of table: TableID) {
+        tallies[table]?.flood?.turnedAway += count
     }
 
     /// A record of the table was refused alone. True when that is one too many: the table is to be
     /// paused, and a refusal after the pause says so at once.
     package mutating func refused(_ table: TableID, now: Timestamp) -> Bool {
         var tally = tally(of: table, now: now)
+        if let flood = tally.flood {
+            let isQuiet = flood.turnedAway <= configuration.rowMax && !flood.hasKept
+            tally.flood = Flood(hasKept: isQuiet)
+            tallies[table] = tally
+            return !isQuiet
+        }
         tally.row += 1
         tally.refused += 1
         tally.total += 1
@@ -51,7 +75,7 @@ package struct MassPoisonBreaker: Sendable {
         let isMany =
             total >= configuration.countMin && refused * 100 > configuration.percentMax * total
         let isTripped = tally.row > configuration.rowMax || isMany
-        if isTripped { tally = Tally(row: configuration.rowMax, since: now) }
+        if isTripped { tally = Tally(since: now, flood: Flood()) }
         tallies[table] = tally
         return isTripped
     }

@@ -134,8 +134,40 @@ import WeirCore
             machine.refusal(record(2, keepsDeadLetters: true))
                 == .tablePaused(retryAfter: .seconds(1)))
         #expect(machine.gauges.recordsHeld == 0)
-        // After the pause the first refusal is one too many.
+        // Many come again and again: after the pause the first refusal is one too many.
+        comeAgain(20, to: &machine)
         #expect(keptBeforePause(&machine, now: at(1_000)) == 0)
+    }
+
+    /// So many are told that the table is paused.
+    private func comeAgain(_ count: Int, to machine: inout Machine) {
+        for _ in 0..<count {
+            #expect(
+                machine.refusal(record(3, keepsDeadLetters: true))
+                    == .tablePaused(retryAfter: .seconds(1)))
+        }
+    }
+
+    /// Somebody's bad record may be all that still comes.
+    @Test func whereHardlyAnybodyComesOneIsKeptAfterEachPause() {
+        var machine = Machine.testing()
+        #expect(keptBeforePause(&machine, now: .zero) == 20)
+        #expect(keptBeforePause(&machine, now: at(1_000)) == 1)
+        #expect(keptBeforePause(&machine, now: at(3_000)) == 1)
+    }
+
+    @Test func whatIsUnderWayWhenTheTableIsPausedIsNotKept() {
+        var machine = Machine.testing(writers: 2, batch: 1)
+        _ = machine.queue(record(9, deadline: .distantFuture, keepsDeadLetters: true))
+        for _ in 0..<20 {
+            _ = machine.submit(record(1, keepsDeadLetters: true), now: .zero)
+            _ = machine.finished(w1, refused, now: .zero)
+            _ = machine.finished(w1, .committed, now: .zero)
+        }
+        _ = machine.submit(record(1, keepsDeadLetters: true), now: .zero)
+        #expect(machine.finished(w1, refused, now: .zero).pausedTables == [orders])
+        let effects = machine.finished(w0, refused, now: .zero)
+        #expect(effects.assignments == [] && machine.gauges.recordsHeld == 0)
     }
 
     @Test func aRepetitionSaysNothingOfTheTable() {
@@ -144,7 +176,7 @@ import WeirCore
         let entry = record(1, deadline: .distantFuture, keepsDeadLetters: true)
         _ = machine.queue(entry, now: at(1_000))
         _ = machine.finished(w0, .committed, repetitions: [0], now: at(1_000))
-        #expect(keptBeforePause(&machine, now: at(1_000)) == 0)
+        #expect(keptBeforePause(&machine, now: at(1_000)) == 1)
     }
 
     @Test func ofAPackOnlyWhatWasWrittenCounts() {
