@@ -16,7 +16,9 @@ RSS_KB_MAX = 400_000
 # After the fault is over: until a fresh record commits, and until all connections are back.
 HEALED_SECONDS_MAX = 8
 # Codes with which records are refused before they are admitted.
-AT_THE_DOOR = ("unknown-column", "table-paused", "invalid-value", "not-null-violation")
+# A member that is refused there takes its group with it.
+AT_THE_DOOR = (
+    "unknown-column", "table-paused", "invalid-value", "not-null-violation", "rolled-back")
 
 
 def check_live(r: "Round") -> None:
