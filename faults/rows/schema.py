@@ -208,8 +208,12 @@ def deferred(r: Round) -> None:
 @row("F-40", "generations of the replay table change under load, with duplicates across the seam",
      at_least={"rotated": 1}, needs=frozenset({"replay"}), selected=1)
 def rotate(r: Round) -> None:
-    """One change in a round: an ID is remembered for one window at least, and so across one seam."""
-    r.begin()
+    """One change in a round: an ID is remembered for one window at least, and so across one seam.
+
+    In every second round no ID is remembered in memory, so that what comes again after the change is
+    looked for in the older generation.
+    """
+    r.begin(settings={"replay.memory_records": "0"} if r.number % 2 else None)
     r.load(r.seconds + 1, mix={
         "append": 250, "tick": 150, "upsert": 100, "life": 50, "burst": 50, "twins": 150,
         "again": 250, "poison_dead": 5})
