@@ -40,7 +40,7 @@ GRANT CREATE ON SCHEMA public TO limited, public;
 CREATE FUNCTION inject() RETURNS event_trigger LANGUAGE plpgsql AS $body$
   DECLARE made record;
   BEGIN
-    FOR made IN SELECT object_identity FROM pg_event_trigger_ddl_commands()
+    FOR made IN SELECT DISTINCT object_identity FROM pg_event_trigger_ddl_commands()
       WHERE object_type = 'table' AND object_identity ~ 'weir_bench_'
     LOOP
       EXECUTE format('CREATE TRIGGER slow BEFORE INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION slow()',

@@ -62,7 +62,7 @@ def by_wrk(address: str, seconds: int, folder: str) -> tuple[float, float]:
     if "Non-2xx" in text:
         raise RuntimeError("wrk had answers that were no success")
     rate = float(re.search(r"Requests/sec:\s+([0-9.]+)", text).group(1))
-    return rate, milliseconds(re.search(r"99%\s+(\S+)", text).group(1))
+    return rate, milliseconds(re.search(r"^ +99% +(\S+)$", text, re.MULTILINE).group(1))
 
 
 def by_hey(address: str, seconds: int, folder: str) -> tuple[float, float]:

@@ -26,6 +26,20 @@ import WeirLoad
         #expect(latency.lag.maxRecorded >= 999_000_000)
     }
 
+    /// A hundred calls at once are sent one after the other.
+    @Test func whoFollowsInABurstDoesNotLag() {
+        var latency = LatencyRecorder()
+        for number in 0..<100 {
+            latency.record(
+                intended: time(0), sent: time(Double(number) / 10), done: time(20),
+                isAcknowledged: true, isFollower: number > 0)
+        }
+        #expect(latency.lag.totalCount == 1 && latency.lag.maxRecorded < 1_001)
+        #expect(latency.fanOut.totalCount == 99)
+        #expect(abs(Double(latency.fanOut.maxRecorded) / 9.9e6 - 1) < 0.001)
+        #expect(latency.response.valueAtPercentile(0) >= 20_000_000)
+    }
+
     @Test func percentilesAreThoseOfTheSortedValues() throws {
         var latency = LatencyRecorder()
         var random = SplitMix64(seed: 7)

@@ -9,6 +9,7 @@ struct LoopRecord: Sendable {
         var message: Int
         var phase: Int
         var isPoison: Bool
+        var isFollower = false
         var intended: Timestamp
         var sent = Timestamp.zero
     }
@@ -52,7 +53,7 @@ struct LoopRecord: Sendable {
         next += job.loops
         return Call(
             message: Int(arrival.message), phase: Int(arrival.phase), isPoison: arrival.isPoison,
-            intended: due)
+            isFollower: arrival.isFollower, intended: due)
     }
 
     /// Callers of a closed loop that belong to this one, in a phase.
@@ -96,7 +97,9 @@ struct LoopRecord: Sendable {
     mutating func finished(_ call: Call, _ answer: Answer, at now: Timestamp) {
         inFlight -= 1
         note(call.message, answer.fate)
-        tallies[call.phase].record(answer, intended: call.intended, sent: call.sent, done: now)
+        tallies[call.phase].record(
+            answer, intended: call.intended, sent: call.sent, done: now,
+            isFollower: call.isFollower)
         series.finished(
             now - job.start, isAcknowledged: answer.kind == .acknowledged,
             response: now - call.intended)

@@ -19,8 +19,7 @@ package struct Phase: Sendable, Equatable {
         case poisson(rate: Double)
         /// At equal distances.
         case constant(rate: Double)
-        /// So many at once (`Schedule.burstStep` apart), again and again: one bulk edit is one
-        /// burst.
+        /// So many at once, again and again: one bulk edit is one burst.
         case bursts(callers: Int, every: Nanoseconds)
         /// Each of so many callers when its last call was answered: a closed loop.
         case closed(callers: Int)

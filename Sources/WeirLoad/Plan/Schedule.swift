@@ -17,6 +17,8 @@ package struct Schedule: Sendable, Equatable {
         package var message: UInt32
         package var phase: UInt8
         package var isPoison: Bool
+        /// Not the first of its burst.
+        package var isFollower: Bool
     }
 
     /// By time.
@@ -27,11 +29,6 @@ package struct Schedule: Sendable, Equatable {
     /// flight, some after it was answered.
     static let repeatWindow = Nanoseconds.milliseconds(200)
 
-    /// The callers of a burst come one after the other, since whoever calls them can call one at a
-    /// time: 50,000 a second, which is also what one generator can keep up with. Were all of them
-    /// due in one instant, most would be sent late by what the others before them cost.
-    static let burstStep = Nanoseconds(20_000)
-
     /// - Precondition: `plan.problems` is empty, and the loop is open.
     package init(_ plan: LoadPlan) {
         var arrivals: [Arrival] = []
@@ -41,12 +38,12 @@ package struct Schedule: Sendable, Equatable {
             // A generator for each, so that a change of one phase leaves the others as they are.
             var random = SplitMix64(seed: mixed(plan.seed, UInt64(index)))
             var chance = SplitMix64(seed: mixed(~plan.seed, UInt64(index)))
-            Self.times(phase, &random) { offset in
+            Self.times(phase, &random) { offset, isFollower in
                 guard message < LoadPlan.messagesMax else { return }
                 let isPoison = phase.isPoison(message, seed: plan.seed)
                 var arrival = Arrival(
                     at: start + offset, message: UInt32(message), phase: UInt8(index),
-                    isPoison: isPoison)
+                    isPoison: isPoison, isFollower: isFollower)
                 arrivals.append(arrival)
                 message += 1
                 guard phase.fanOut > 1,
@@ -67,7 +64,8 @@ package struct Schedule: Sendable, Equatable {
     }
 
     private static func times(
-        _ phase: Phase, _ random: inout SplitMix64, _ body: (Int64) -> Void
+        _ phase: Phase, _ random: inout SplitMix64,
+        _ body: (_ at: Int64, _ isFollower: Bool) -> Void
     ) {
         let end = Double(phase.duration.count)
         switch phase.arrivals {
@@ -75,19 +73,19 @@ package struct Schedule: Sendable, Equatable {
             // Distances of a Poisson process are exponential with mean 1/rate.
             var at = -log(1 - random.nextFraction()) / rate * 1e9
             while at < end {
-                body(Int64(at))
+                body(Int64(at), false)
                 at += -log(1 - random.nextFraction()) / rate * 1e9
             }
         case .constant(let rate):
             var count = 0.0
             while count / rate * 1e9 < end {
-                body(Int64(count / rate * 1e9))
+                body(Int64(count / rate * 1e9), false)
                 count += 1
             }
         case .bursts(let callers, let every):
             var at: Int64 = 0
             while at < phase.duration.count {
-                for caller in 0..<callers { body(at + Int64(caller) * burstStep.count) }
+                for caller in 0..<callers { body(at, caller > 0) }
                 at += every.count
             }
         case .closed: break

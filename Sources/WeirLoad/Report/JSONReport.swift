@@ -112,6 +112,7 @@ package enum JSONReport {
             ("service_ms", percentiles(tally.latency.service)),
             ("failed_ms", percentiles(tally.latency.failed)),
             ("lag_ms", percentiles(tally.latency.lag)),
+            ("fan_out_ms", percentiles(tally.latency.fanOut)),
             (
                 "batch_sizes",
                 .object(

@@ -19,6 +19,11 @@ enum Summary {
         rows += latency("response", report) { $0.response }
         rows += latency("service", report) { $0.service }
         row("generator lag p99") { $0.total.latency.lag.span(atPercentile: 99)?.text ?? "–" }
+        if report.results.contains(where: { $0.total.latency.fanOut.totalCount > 0 }) {
+            row("a burst is sent within, p99") {
+                $0.total.latency.fanOut.span(atPercentile: 99)?.text ?? "–"
+            }
+        }
         row("deadlocks") { $0.deadlocks.map(grouped) ?? "n/a" }
         row("connections refused") { grouped($0.refusedConnections) }
         row("transactions") { $0.transactions.map(grouped) ?? "n/a" }

@@ -22,15 +22,23 @@ package struct LatencyRecorder: Sendable {
     package private(set) var service = makeHistogram()
     /// Intended start to answer, or to the moment of giving up, of all others.
     package private(set) var failed = makeHistogram()
-    /// Intended start to sent, of all.
+    /// Intended start to sent, of all but those that follow others of their burst.
     package private(set) var lag = makeHistogram()
+    /// The same of these: who makes a hundred calls at once makes one after the other, and each
+    /// waits for the ones before. Its response counts from the burst's moment all the same.
+    package private(set) var fanOut = makeHistogram()
 
     package init() {}
 
     package mutating func record(
-        intended: Timestamp, sent: Timestamp, done: Timestamp, isAcknowledged: Bool
+        intended: Timestamp, sent: Timestamp, done: Timestamp, isAcknowledged: Bool,
+        isFollower: Bool = false
     ) {
-        Self.add(sent - intended, to: &lag)
+        if isFollower {
+            Self.add(sent - intended, to: &fanOut)
+        } else {
+            Self.add(sent - intended, to: &lag)
+        }
         if isAcknowledged {
             Self.add(done - intended, to: &response)
             Self.add(done - sent, to: &service)
@@ -49,6 +57,7 @@ package struct LatencyRecorder: Sendable {
         service.add(other.service)
         failed.add(other.failed)
         lag.add(other.lag)
+        fanOut.add(other.fanOut)
     }
 }
 

@@ -73,7 +73,8 @@ package struct Tally: Sendable {
     }
 
     package mutating func record(
-        _ answer: Answer, intended: Timestamp, sent: Timestamp, done: Timestamp
+        _ answer: Answer, intended: Timestamp, sent: Timestamp, done: Timestamp,
+        isFollower: Bool = false
     ) {
         switch answer.kind {
         case .acknowledged: acknowledged += 1
@@ -92,7 +93,7 @@ package struct Tally: Sendable {
         }
         latency.record(
             intended: intended, sent: sent, done: done,
-            isAcknowledged: answer.kind == .acknowledged)
+            isAcknowledged: answer.kind == .acknowledged, isFollower: isFollower)
         first = min(first ?? intended, intended)
         last = max(last ?? done, done)
     }
