@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -39,15 +40,13 @@ class Sample:
 
 
 class Ids:
-    """Hands out a fresh range of record IDs to each run."""
+    """Hands out a fresh range of record IDs to each run, of whichever row: the database remembers
+    the message IDs of all of them."""
 
-    def __init__(self) -> None:
-        self._runs = 0
+    _runs = itertools.count()
 
     def next_range(self) -> int:
-        first = FIRST_ID + self._runs * IDS_PER_RUN
-        self._runs += 1
-        return first
+        return FIRST_ID + next(self._runs) * IDS_PER_RUN
 
 
 def wrk(

@@ -79,9 +79,10 @@ def store_repeated(bench: Bench, gateway: Gateway, first: int) -> None:
     for attempt in range(STORING_ATTEMPTS_MAX):
         # Each begins with the first record, so that it has to get further than the one before.
         again(bench, gateway, first, 2 << attempt, attempt == 0)
-        if stored(bench) == REPEATED - 1:
+        count = stored(bench)
+        if count == REPEATED - 1:
             return
-    raise BenchmarkError(f"{REPEATED} records were not stored in time")
+    raise BenchmarkError(f"{count} records were stored, and not {REPEATED - 1}")
 
 
 def stored(bench: Bench) -> int:
