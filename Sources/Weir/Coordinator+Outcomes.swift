@@ -41,6 +41,7 @@ extension Coordinator.State {
         guard counts else { return }
         if report.outcome == .committed { report.unresolved?.results = report.results }
         report.outcome = .unknown
+        report.unresolved = report.unresolved ?? batch.unresolved
         report.results = []
     }
 
@@ -48,14 +49,11 @@ extension Coordinator.State {
     private mutating func learn(
         _ report: inout BatchReport, _ batch: WriteBatch, _ id: inout UUID7
     ) -> BatchOutcome {
-        if report.isCertainlyLost {
-            unresolved[batch.number] = nil
-            return report.outcome
-        }
-        guard report.outcome == .committed else { return .unresolved }
+        guard let finding = report.finding else { return .unresolved }
         guard let known = unresolved.removeValue(forKey: batch.number) else {
             preconditionFailure("only what is unresolved is found out")
         }
+        guard finding == .committed else { return report.outcome }
         id = known.id
         if report.results.isEmpty { report.results = known.results }
         return .committed

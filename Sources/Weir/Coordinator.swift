@@ -199,12 +199,19 @@ package final class Coordinator: Sendable {
             "batch": "\(batch.number.number)", "records": "\(batch.records.count)",
             "attempt": "\(batch.attempt)",
         ]
-        switch (batch.work, report.outcome) {
+        switch (batch.work, report.finding) {
         case (.resolve, .committed):
             logger.info("found out: the batch had committed", metadata: metadata)
-        case (.resolve, _) where report.isCertainlyLost:
+        case (.resolve, .lost):
             logger.info("found out: the batch had not committed", metadata: metadata)
-        case (.write, .unknown), (.deadLetter, .unknown):
+        case (.resolve, .forgotten):
+            logger.error(
+                """
+                whether the batch had committed cannot be found out any more: its marker has been \
+                dropped, as two periods of replay.window have begun since
+                """, metadata: metadata)
+        case (.write, _) where report.outcome == .unknown,
+            (.deadLetter, _) where report.outcome == .unknown:
             logger.warning(
                 report.unresolved == nil
                     ? "COMMIT was not answered, and whether it took effect cannot be found out"

@@ -26,6 +26,7 @@ package struct Metrics: Sendable {
     /// Those of them that turned out to have committed, and not to have.
     package private(set) var resolvedCommitted = 0
     package private(set) var resolvedLost = 0
+    package private(set) var resolvedForgotten = 0
     /// Questions put to the database about such batches.
     package private(set) var inquiries = 0
     /// Repetitions that were answered from memory.
@@ -47,7 +48,7 @@ package struct Metrics: Sendable {
         let size = batch.records.count
         let isOpen =
             batch.work == .resolve
-            ? report.outcome != .committed && !report.isCertainlyLost
+            ? report.finding == nil
             : report.outcome == .unknown && report.unresolved != nil
         // Counted once it has been found out how it ended.
         if isOpen { return }
@@ -95,8 +96,9 @@ package struct Metrics: Sendable {
         case .suspected: suspicions += 1
         case .deadLettering: break
         case .unresolved: unresolved += 1
-        case .resolved(_, let isCommitted):
-            if isCommitted { resolvedCommitted += 1 } else { resolvedLost += 1 }
+        case .resolved(_, .committed): resolvedCommitted += 1
+        case .resolved(_, .lost): resolvedLost += 1
+        case .resolved(_, .forgotten): resolvedForgotten += 1
         case .drained: break
         }
     }

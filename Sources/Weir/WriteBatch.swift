@@ -166,8 +166,9 @@ package struct BatchReport: Sendable {
     /// By position, when the outcome is `committed`.
     package var results: [RowResult] = []
     package var error: DatabaseError?
-    /// With the outcome `unknown`: what is to be found out. With `committed`: what would have to
-    /// be, should the connection turn out to lead to a server that has been replaced.
+    /// With the outcome `unknown`: what is to be found out, unless nobody can. With `committed`:
+    /// what would have to be, should the connection turn out to lead to a server that has been
+    /// replaced.
     package var unresolved: Unresolved?
     /// The position of the record that the error seems to speak of: a guess, to be tried alone
     /// first, never to be judged by.
@@ -182,9 +183,14 @@ package struct BatchReport: Sendable {
         self.outcome = outcome
     }
 
-    /// Of an inquiry: the attempt that it asked about was not written and never will be. A writer
-    /// that lost its connection on the way cannot say so.
-    var isCertainlyLost: Bool {
-        if case .transient = outcome { isConnected } else { false }
+    /// Of an inquiry: what became of the attempt that it asked about, if that is certain. A writer
+    /// that lost its connection on the way can only say that it committed.
+    var finding: Finding? {
+        switch outcome {
+        case .committed: .committed
+        case .transient where isConnected: .lost
+        case .unknown where isConnected && unresolved == nil: .forgotten
+        default: nil
+        }
     }
 }

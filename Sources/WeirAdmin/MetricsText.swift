@@ -77,6 +77,8 @@ struct MetricsText {
         sample(
             "weir_resolved_batches_total", [("outcome", "committed")], metrics.resolvedCommitted)
         sample("weir_resolved_batches_total", [("outcome", "lost")], metrics.resolvedLost)
+        sample(
+            "weir_resolved_batches_total", [("outcome", "forgotten")], metrics.resolvedForgotten)
         family("weir_inquiries_total", "counter", "Questions put to the database about them.")
         sample("weir_inquiries_total", [], metrics.inquiries)
     }

@@ -79,6 +79,14 @@ package enum Verdict: Equatable, Sendable {
     case refused(Refusal)
 }
 
+/// What is found out about an attempt whose COMMIT was not answered.
+package enum Finding: Equatable, Sendable {
+    case committed
+    case lost
+    /// What would have told is gone.
+    case forgotten
+}
+
 /// Changes worth counting or logging that answer nobody.
 package enum Transition: Equatable, Sendable {
     case halved(BatchNumber, records: Int)
@@ -92,8 +100,8 @@ package enum Transition: Equatable, Sendable {
     case deadLettering(Ticket)
     /// Whether the batch committed has to be found out.
     case unresolved(BatchNumber, records: Int)
-    /// It has been found out.
-    case resolved(BatchNumber, isCommitted: Bool)
+    /// It has been found out, or cannot be any more.
+    case resolved(BatchNumber, Finding)
     /// The last record has been answered after `drain`.
     case drained
 }

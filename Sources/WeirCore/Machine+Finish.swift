@@ -79,8 +79,7 @@ extension Machine {
         case .tableFault(let table):
             return pause(table, &run, now: now, into: &effects)
         case .unknown:
-            for slot in run.current { settle(slot, .refused(.outcomeUnknown), into: &effects) }
-            return run.advance() ? .attempt : .settled
+            return giveUp(&run, into: &effects)
         case .unresolved:
             effects.transitions.append(.unresolved(run.number, records: recordCount(run.current)))
             return inquire(&run, now: now)

@@ -2,7 +2,8 @@
 // writers are sent to find out until one has. docs/decisions/0014-unknown-outcomes.md says why.
 extension Machine {
     /// Puts the batch aside until somebody is to find out, for the first time or again: as often as
-    /// it takes, since the lanes can neither go on nor be given up before that is known.
+    /// it takes, since the lanes can neither go on nor be given up before that is known, or nobody
+    /// can know it any more.
     mutating func inquire(_ run: inout BatchRun, now: Timestamp) -> Next {
         run.inquiries += 1
         run.due = now + retryPolicy.delay(beforeInquiry: run.inquiries, using: &random)
@@ -16,17 +17,27 @@ extension Machine {
         switch outcome {
         case .committed:
             run.inquiries = 0
-            effects.transitions.append(.resolved(run.number, isCommitted: true))
+            effects.transitions.append(.resolved(run.number, .committed))
             return commit(&run, repetitions, now: now, into: &effects)
         case .transient(let reason) where isConnected:
             run.inquiries = 0
-            effects.transitions.append(.resolved(run.number, isCommitted: false))
+            effects.transitions.append(.resolved(run.number, .lost))
             return goOn(after: reason, &run, now: now, into: &effects)
+        case .unknown where isConnected:
+            run.inquiries = 0
+            effects.transitions.append(.resolved(run.number, .forgotten))
+            return giveUp(&run, into: &effects)
         case .transient, .recordError, .tableFault, .unknown, .unresolved:
             // A writer that lost its connection on the way says nothing of the attempt that it was
             // to ask about, and an error of the inquiry is no record's.
             return inquire(&run, now: now)
         }
+    }
+
+    /// Nobody can find out whether the attempt was written.
+    mutating func giveUp(_ run: inout BatchRun, into effects: inout Effects) -> Next {
+        for slot in run.current { settle(slot, .refused(.outcomeUnknown), into: &effects) }
+        return run.advance() ? .attempt : .settled
     }
 
     /// The attempt was not written and never will be: the batch goes on like any other that failed.

@@ -22,8 +22,8 @@ package enum BatchWork: Sendable {
     case write
     /// Find out whether the attempt before, whose COMMIT was not answered, committed, and make sure
     /// that it cannot do so later if it has not. The outcome is `committed`, `transient` (certainly
-    /// not written; it counts only from a writer that is still connected) or anything else: not
-    /// found out yet.
+    /// not written), `unknown` (nobody can find out any more, and it cannot commit later; both
+    /// count only from a writer that is still connected) or anything else: not found out yet.
     case resolve
     /// The database refused these records: keep them, and what was said, with the dead letters.
     case deadLetter

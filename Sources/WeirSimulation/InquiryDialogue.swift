@@ -16,6 +16,8 @@ struct InquiryDialogue {
     enum Verdict {
         case committed
         case lost
+        /// Two generations later nobody can know.
+        case forgotten
         case unknown(isConnected: Bool)
         /// It waited for the attempt's own transaction in vain.
         case waited
@@ -67,7 +69,9 @@ struct InquiryDialogue {
             }
             switch outcome {
             case 0: return .done(.committed)
-            case 1 where generation <= Int(unresolved.generation) + 1: return .done(.lost)
+            case 1:
+                let isRemembered = generation <= Int(unresolved.generation) + 1
+                return .done(isRemembered ? .lost : .forgotten)
             default: return .done(.unknown(isConnected: true))
             }
         case .rollingBack(let error):

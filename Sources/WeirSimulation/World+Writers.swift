@@ -269,6 +269,11 @@ extension World {
         ledger = gateway.writers[index].ledger
         change(number, index) { $0.work = .writing(batch, dialogue) }
         follow(step, number, index) { finished(number, index, batch, $0) }
+        // An answer that is lost now is never found out: rare, so it is helped along.
+        let isOld = ledger.number + 1 < currentGeneration
+        if isOld && !isHealing && random.chance(50) && plan.faults.contains(.cutAfter) {
+            cut(link, arriving: .max, isNoticed: true)
+        }
     }
 
     private func messageNumber(_ record: Record) -> Int {
@@ -298,6 +303,7 @@ extension World {
                 count(.zombieFenced)
             }
             report = BatchReport(.transient(.connectionLost))
+        case .forgotten: report = BatchReport(.unknown)
         case .unknown(let isConnected): report.isConnected = isConnected
         case .waited:
             count(.inquiryWaited)
@@ -344,6 +350,8 @@ extension World {
         case (_, .committed) where isOutdated: count(.oldPrimaryOutdated)
         case (.resolve, .committed): count(.resolvedCommitted)
         case (.resolve, .transient) where report.isConnected: count(.resolvedLost)
+        case (.resolve, .unknown) where report.isConnected && report.unresolved == nil:
+            count(.resolvedForgotten)
         case (_, .committed): count(.committed)
         case (_, .unknown) where batch.work != .resolve: count(.unknown)
         default: break

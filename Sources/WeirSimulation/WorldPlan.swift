@@ -99,7 +99,8 @@ package enum Occurrence: Int, CaseIterable, Sendable {
     case rotation, tableLock, connectionsRefused
     case lockTimeout, deadlock, zombieCommitted, zombieFenced, commitLostByFailover
     case committed, joined, replayedFromWindow, replayedFromDatabase, messageReused
-    case unknown, resolvedCommitted, resolvedLost, inquiryWaited, zombieTerminated, toldUnknown
+    case unknown, resolvedCommitted, resolvedLost, resolvedForgotten, inquiryWaited
+    case zombieTerminated, toldUnknown
     case halved, rejected, deadLettered, groupCommitted, groupRolledBack, orderBlocked
     case tablePaused, oldVersionIgnored, disconnected, deadlineExceeded, retriesExhausted
     case generationClosed, seamReplay, oldPrimaryRefused, oldPrimaryOutdated, disowned

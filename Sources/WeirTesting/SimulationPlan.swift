@@ -25,6 +25,8 @@ struct SimulationPlan {
     var unresolved = 0
     /// An inquiry brings nothing.
     var deaf = 0
+    /// It brings that nobody can know any more.
+    var forgotten = 0
     /// A second key.
     var doublyOrdered = 0
     /// An error names a record, the right one mostly.
@@ -60,6 +62,7 @@ struct SimulationPlan {
         unknown = random.below(10)
         unresolved = random.below(25)
         deaf = random.below(60)
+        forgotten = random.chance(20) ? random.below(30) : 0
         doublyOrdered = random.below(30)
         suspicion = random.below(100)
         for _ in 0..<tableCount {

@@ -214,8 +214,9 @@ extension Simulator {
         case .suspected: occurrences.suspicions += 1
         case .deadLettering: break
         case .unresolved: occurrences.unresolved += 1
-        case .resolved(_, true): occurrences.resolvedCommitted += 1
-        case .resolved(_, false): occurrences.resolvedLost += 1
+        case .resolved(_, .committed): occurrences.resolvedCommitted += 1
+        case .resolved(_, .lost): occurrences.resolvedLost += 1
+        case .resolved(_, .forgotten): occurrences.resolvedForgotten += 1
         case .drained:
             if isDrained { fail("drained twice") }
             isDrained = true

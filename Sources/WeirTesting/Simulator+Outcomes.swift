@@ -13,9 +13,8 @@ extension Simulator {
         let outcome = judge(attempt)
         var isConnected = staysConnected
         switch outcome {
-        case .transient(.connectionLost) where attempt.assignment.work != .resolve:
-            isConnected = false
-        case .unknown, .unresolved: isConnected = false
+        case _ where attempt.assignment.work == .resolve: break
+        case .transient(.connectionLost), .unknown, .unresolved: isConnected = false
         default: break
         }
         if attempt.assignment.work == .resolve { found(outcome, attempt, isConnected: isConnected) }
@@ -30,11 +29,13 @@ extension Simulator {
 
     /// What an inquiry says. Once it has said it, that is so.
     private mutating func answerInquiry(_ attempt: Attempt) -> BatchOutcome {
-        guard let open = unresolved[attempt.assignment.batch] else { return .unknown }
+        guard let open = unresolved[attempt.assignment.batch] else { return .unresolved }
         if random.chance(plan.deaf) {
             // An error of the inquiry says nothing of the attempt.
-            return random.chance(50) ? .recordError(culprit: nil) : .unknown
+            return random.chance(50) ? .recordError(culprit: nil) : .unresolved
         }
+        // What would have told is gone.
+        if random.chance(plan.forgotten) { return .unknown }
         if sabotage == .denyCommit { return .transient(.connectionLost) }
         return open.isApplied ? .committed : .transient(.connectionLost)
     }
@@ -44,6 +45,7 @@ extension Simulator {
     ) {
         switch outcome {
         case .committed: break
+        case .unknown where isConnected: break
         case .transient where isConnected:
             // Their callers know nothing, and may have sent them again: they are not written now.
             for record in attempt.records where database.records[record].entry.deadline <= now {

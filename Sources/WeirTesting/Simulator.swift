@@ -53,6 +53,7 @@ package struct Simulator {
         package var inquiries = 0
         package var resolvedCommitted = 0
         package var resolvedLost = 0
+        package var resolvedForgotten = 0
         package var droppedAsUnknown = 0
         package var abandons = 0
         package var deadLetters = 0

@@ -19,6 +19,8 @@ actor ServerRunner {
     private var wires: [Scenario.Client: Wire] = [:]
     /// In the order in which they came, as the model numbers its sessions.
     private var pids: [Int32] = []
+    /// Backends that nobody listens to any more, and that may still be at work.
+    private var left: [Int32] = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
@@ -45,10 +47,13 @@ actor ServerRunner {
         self.scenario = scenario
         wires = [:]
         pids = []
+        left = []
         try prepare()
         var shown: [String] = []
         for step in scenario.steps {
             if let line = try await perform(step) { shown.append(line) }
+            // One whose wait a step has ended goes on before the next step does.
+            for pid in left { try settle(pid) }
         }
         wires = [:]
         return shown
@@ -100,6 +105,7 @@ actor ServerRunner {
         case .crash:
             try await server.kill()
             wires = [:]
+            left = []
             try await server.startAgain(configuration)
             monitor = try Self.openMonitor(server)
         }
@@ -149,6 +155,7 @@ actor ServerRunner {
         guard let wire = wires.removeValue(forKey: client) else { return }
         let pid = wire.pid
         wire.close()
+        left.append(pid)
         try settle(pid)
     }
 
@@ -168,11 +175,13 @@ actor ServerRunner {
         if function == "pg_terminate_backend" { try settle(wire.pid) }
     }
 
+    /// A lock is granted by whoever lets go of it: a backend that has yet to wake waits no more.
     private func isWaiting(_ pid: Int32) throws -> Bool {
         let found = try monitor.query(
             """
-            SELECT FROM pg_stat_activity WHERE pid = \(pid)
-                AND (wait_event_type = 'Lock' OR wait_event = 'SyncRep')
+            SELECT FROM pg_locks WHERE pid = \(pid) AND NOT granted
+            UNION ALL
+            SELECT FROM pg_stat_activity WHERE pid = \(pid) AND wait_event = 'SyncRep'
             """)
         return !found.isEmpty
     }

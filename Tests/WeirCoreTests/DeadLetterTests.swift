@@ -66,7 +66,7 @@ import WeirCore
         #expect(machine.timerFired(now: at(20)) == .assigns(w0, b1, work: .resolve, [ticket]))
         #expect(
             machine.finished(w0, .transient(.connectionLost), now: at(20))
-                == .passes(.resolved(b1, isCommitted: false))
+                == .passes(.resolved(b1, .lost))
                 + .passes(.willRetry(b1, attempt: 2, .connectionLost, after: .zero))
                 + .assigns(w0, b1, attempt: 2, work: .deadLetter, [ticket]))
     }

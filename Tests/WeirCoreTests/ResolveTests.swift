@@ -35,7 +35,7 @@ import WeirCore
         #expect(machine.timerFired(now: soon).assigned == [t])
         #expect(
             machine.finished(w0, .committed, now: soon)
-                == .commits(t[0], t[1]) + .passes(.resolved(b1, isCommitted: true)))
+                == .commits(t[0], t[1]) + .passes(.resolved(b1, .committed)))
         #expect(machine.gauges.recordsHeld == 0)
         #expect(machine.gauges.batchesUnresolved == 0)
     }
@@ -45,7 +45,7 @@ import WeirCore
         _ = machine.timerFired(now: soon)
         #expect(
             machine.finished(w0, .transient(.connectionLost), now: soon)
-                == .passes(.resolved(b1, isCommitted: false))
+                == .passes(.resolved(b1, .lost))
                 + .passes(.willRetry(b1, attempt: 2, .connectionLost, after: .zero))
                 + .assigns(w0, b1, attempt: 2, t))
         #expect(machine.finished(w0, .committed, now: soon) == .commits(t[0], t[1]))
@@ -59,7 +59,7 @@ import WeirCore
             #expect(
                 machine.timerFired(now: now)
                     == .assigns(w0, b1, attempt: inquiry, work: .resolve, t))
-            #expect(machine.finished(w0, .unknown, now: now) == .none)
+            #expect(machine.finished(w0, .unresolved, now: now) == .none)
             #expect(machine.violations(now: now) == [])
         }
     }
@@ -78,7 +78,7 @@ import WeirCore
     }
 
     @Test(arguments: [
-        BatchOutcome.recordError(culprit: 0), .tableFault(orders), .unknown, .unresolved,
+        BatchOutcome.recordError(culprit: 0), .tableFault(orders), .unresolved,
     ])
     func anErrorOfTheInquiryJudgesNobody(_ outcome: BatchOutcome) {
         var (machine, _) = unresolved([record(1)])
@@ -87,12 +87,24 @@ import WeirCore
         #expect(machine.gauges.batchesUnresolved == 1)
     }
 
-    @Test func aWriterThatLostItsConnectionCannotSayThatNothingWasWritten() {
+    @Test(arguments: [BatchOutcome.transient(.connectionLost), .unknown])
+    func aWriterThatLostItsConnectionCannotSayThatNothingIsToCome(_ outcome: BatchOutcome) {
         var (machine, _) = unresolved([record(1)])
         _ = machine.timerFired(now: soon)
-        let lost = BatchOutcome.transient(.connectionLost)
-        #expect(machine.finished(w0, lost, isConnected: false, now: soon) == .none)
+        #expect(machine.finished(w0, outcome, isConnected: false, now: soon) == .none)
         #expect(machine.gauges.batchesUnresolved == 1)
+    }
+
+    @Test func whatNobodyCanFindOutAnyMoreIsToldAndItsKeyGoesOn() {
+        var (machine, t) = unresolved([record(1)])
+        let same = machine.queue(record(1), now: at(1))
+        _ = machine.timerFired(now: soon)
+        let effects = machine.finished(w0, .unknown, now: soon)
+        #expect(effects.transitions == [.resolved(b1, .forgotten)])
+        #expect(effects.resolutions == [Resolution(t[0], .refused(.outcomeUnknown))])
+        #expect(effects.assigned == [[same]])
+        #expect(machine.gauges.batchesUnresolved == 0)
+        #expect(machine.violations(now: soon) == [])
     }
 
     @Test func theKeyWaitsAndOthersGoOn() {
@@ -141,7 +153,7 @@ import WeirCore
         #expect(machine.gauges.recordsHeld == 1)
         #expect(
             machine.finished(w0, .committed, now: at(51))
-                == .passes(.resolved(b1, isCommitted: true)))
+                == .passes(.resolved(b1, .committed)))
         #expect(machine.gauges.recordsHeld == 0)
     }
 
@@ -150,7 +162,7 @@ import WeirCore
         _ = machine.timerFired(now: at(50))
         #expect(
             machine.finished(w0, .transient(.connectionLost), now: at(51))
-                == .passes(.resolved(b1, isCommitted: false))
+                == .passes(.resolved(b1, .lost))
                 + .passes(.willRetry(b1, attempt: 2, .connectionLost, after: .zero))
                 + .assigns(w0, b1, attempt: 2, [t[1]]))
     }
@@ -161,7 +173,7 @@ import WeirCore
         _ = machine.timerFired(now: soon)
         #expect(
             machine.finished(w0, .transient(.connectionLost), now: soon)
-                == .passes(.resolved(b1, isCommitted: false)))
+                == .passes(.resolved(b1, .lost)))
         #expect(machine.gauges.recordsHeld == 0)
     }
 
@@ -206,7 +218,7 @@ import WeirCore
         #expect(machine.timerFired(now: soon) == .assigns(w0, b1, work: .resolve, t))
         #expect(
             machine.finished(w0, .committed, now: soon)
-                == .commits(t[0]) + .passes(.resolved(b1, isCommitted: true)) + .passes(.drained))
+                == .commits(t[0]) + .passes(.resolved(b1, .committed)) + .passes(.drained))
     }
 
     @Test func whenADrainIsAbandonedEverybodyIsToldWhatIsKnown() {

@@ -19,7 +19,7 @@ import WeirTesting
 
     @Test func theHistoriesMeetEveryKindOfEvent() {
         var totals: [String: Int] = [:]
-        for seed in UInt64(1)...100 {
+        for seed in UInt64(1)...200 {
             for kind in Mirror(reflecting: Simulator.run(seed: seed).occurrences).children {
                 totals[kind.label ?? "", default: 0] += kind.value as? Int ?? 0
             }

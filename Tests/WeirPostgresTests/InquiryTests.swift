@@ -37,6 +37,11 @@ extension PostgresTests {
                 """)
         }
 
+        private static func generation(_ scene: Scene) async throws -> Int64 {
+            let rows = try await scene.rows("SELECT number FROM weir.generation")
+            return try #require(rows.first?.first.flatMap { $0 }.flatMap { Int64($0) })
+        }
+
         private static func inquire(
             _ scene: Scene, _ batch: WriteBatch, _ unresolved: Unresolved
         ) async -> BatchReport {
@@ -187,6 +192,28 @@ extension PostgresTests {
             #expect(found.effects == [.inserted])
         }
 
+        @Test func twoGenerationsLaterNobodyKnowsAndNothingIsToCome() async throws {
+            let scene = try await Self.scene()
+            let batch = try scene.batch([.insert("items", #"{"id":1}"#)])
+            #expect(await scene.writer.write(batch).outcome == .committed)
+            let generation = try await Self.generation(scene)
+            for _ in 0..<2 {
+                let rotated = try await scene.rows(
+                    "UPDATE weir.generation SET since = since - interval '8 days'; "
+                        + "SELECT weir.rotate(interval '7 days')")
+                #expect(rotated == [["t"]])
+            }
+            let unresolved = Unresolved(id: batch.id, results: [], generation: generation)
+            let found = await Self.inquire(scene, batch, unresolved)
+            #expect(found.outcome == .unknown)
+            #expect(found.unresolved == nil)
+            #expect(found.isConnected)
+            // Its fence stands all the same.
+            let late = await scene.writer.write(batch)
+            #expect(late.outcome == .transient(.other))
+            #expect(try await scene.rows("SELECT * FROM items") == [["1"]])
+        }
+
         @Test func aRoleWithNoMoreThanItsRightsFindsOut() async throws {
             let database = try #require(Database.current)
             try await database.execute("CREATE ROLE inquirer LOGIN")
@@ -202,7 +229,8 @@ extension PostgresTests {
             #expect(await scene.writer.write(batch).outcome == .committed)
             let unresolved = Unresolved(id: id, results: [RowResult(.inserted)])
             #expect(await Self.inquire(scene, batch, unresolved).outcome == .committed)
-            let other = Unresolved(id: Scene.newID(), results: [])
+            let other = Unresolved(
+                id: Scene.newID(), results: [], generation: try await Self.generation(scene))
             #expect(
                 await Self.inquire(scene, batch, other).outcome == .transient(.connectionLost))
         }

@@ -90,6 +90,20 @@ import WeirTesting
         }
     }
 
+    @Test func whatCannotBeFoundOutAnyMoreIsToldOnce() async throws {
+        try await Stage.connected { stage in
+            stage.submit(0, key: 1)
+            _ = try await inquiry(stage)
+            stage.writer.reply(.report(BatchReport(.unknown)))
+            #expect(await stage.inbox.next() == ["0 outcome-unknown"])
+            try await stage.settle(1)
+            let figures = stage.coordinator.figures()
+            #expect(figures.gauges.recordsHeld == 0)
+            #expect(figures.gauges.batchesUnresolved == 0)
+            #expect(figures.metrics.resolvedForgotten == 1)
+        }
+    }
+
     @Test func aCallerWhoseDeadlinePassesIsToldThatNobodyKnows() async throws {
         try await Stage.connected { stage in
             stage.submit(0, key: 1, timeout: .milliseconds(15))

@@ -82,18 +82,23 @@ struct AttemptInquiry {
             var report = BatchReport(.committed)
             report.results = unresolved.results
             return report
-        case "1" where isRemembered(at: rows.first?[1].flatMap { Int64($0) }):
+        case "1":
+            guard let generation = rows.first?[1].flatMap({ Int64($0) }) else {
+                return stillUnknown(nil)
+            }
             configuration.lostAttempts.settle(unresolved.id)
-            return BatchReport(.transient(.connectionLost))
+            return BatchReport(
+                isRemembered(at: generation) ? .transient(.connectionLost) : .unknown)
         default:
             return stillUnknown(nil)
         }
     }
 
     /// Whether a marker of the attempt would still be there: two generations later it would not.
-    /// What this connection has read before may be just as old.
-    private func isRemembered(at generation: Int64?) -> Bool {
-        generation.map { $0 <= unresolved.generation + 1 } ?? false
+    /// Nobody can know then, and the attempt is over all the same: its transaction would have kept
+    /// the generation from being emptied, and one that has yet to begin meets the fence.
+    private func isRemembered(at generation: Int64) -> Bool {
+        generation <= unresolved.generation + 1
     }
 
     private func stillUnknown(_ error: ServerError?) -> BatchReport {
