@@ -195,30 +195,32 @@ package final class Coordinator: Sendable {
     }
 
     private func logInquiry(_ batch: WriteBatch, _ report: BatchReport) {
-        let metadata: Logger.Metadata = [
-            "batch": "\(batch.number.number)", "records": "\(batch.records.count)",
-            "attempt": "\(batch.attempt)",
-        ]
+        let (level, message): (Logger.Level, Logger.Message)
         switch (batch.work, report.finding) {
         case (.resolve, .committed):
-            logger.info("found out: the batch had committed", metadata: metadata)
-        case (.resolve, .lost):
-            logger.info("found out: the batch had not committed", metadata: metadata)
+            (level, message) = (.info, "found out: the batch had committed")
+        case (.resolve, .lost): (level, message) = (.info, "found out: the batch had not committed")
         case (.resolve, .forgotten):
-            logger.error(
-                """
+            level = .error
+            message = """
                 whether the batch had committed cannot be found out any more: its marker has been \
                 dropped, as two periods of replay.window have begun since
-                """, metadata: metadata)
-        case (.write, _) where report.outcome == .unknown,
-            (.deadLetter, _) where report.outcome == .unknown:
-            logger.warning(
+                """
+        case (.resolve, nil): return
+        case (.write, _), (.deadLetter, _):
+            guard report.outcome == .unknown else { return }
+            level = .warning
+            message =
                 report.unresolved == nil
-                    ? "COMMIT was not answered, and whether it took effect cannot be found out"
-                    : "COMMIT was not answered; finding out whether it took effect",
-                metadata: metadata)
-        default: break
+                ? "COMMIT was not answered, and whether it took effect cannot be found out"
+                : "COMMIT was not answered; finding out whether it took effect"
         }
+        logger.log(
+            level: level, message,
+            metadata: [
+                "batch": "\(batch.number.number)", "records": "\(batch.records.count)",
+                "attempt": "\(batch.attempt)",
+            ])
     }
 
     private func logDeadLetter(_ batch: WriteBatch, _ report: BatchReport) {

@@ -91,7 +91,8 @@ package actor PostgresWriter: BatchWriter {
             report.isConnected = false
             return report
         }
-        let deadline = begun + Nanoseconds(configuration.statementTimeout * 2)
+        let timeout = Nanoseconds(configuration.statementTimeout)
+        let deadline = begun + timeout + timeout
         var report = write(batch, on: session, by: deadline)
         report.databaseTime = SystemTime().now - begun
         if batch.work != .resolve, let ledger { note(&report, of: batch, ledger, session) }
