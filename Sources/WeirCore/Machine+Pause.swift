@@ -45,6 +45,9 @@ extension Machine {
     }
 
     private mutating func turnAway(_ slot: Int) {
-        breaker.turnedAway(slots[slot].recordCount, of: slots[slot].table)
+        let record = slots[slot]
+        let hashes = record.message.map { [$0.identity.low] } ?? record.orderHash.map { [$0] }
+        breaker.turnedAway(
+            record.recordCount, hashes ?? packKeys[slot]?.hashes ?? [], of: record.table)
     }
 }

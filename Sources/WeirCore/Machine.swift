@@ -78,7 +78,7 @@ package struct Machine: Sendable {
 
     /// Admits one record. `dispatch` must follow, once for any number of records.
     package mutating func admit(_ entry: Entry, now: Timestamp) -> Admission {
-        if let refusal = refusal(table: entry.table, now: now) { return .refused(refusal) }
+        if let refusal = refusal(entry, now: now) { return .refused(refusal) }
         let entry = anonymous(entry, isExclusive: entry.isExclusive)
         switch inFlight.match(entry.message) {
         case .reused:
@@ -116,7 +116,7 @@ package struct Machine: Sendable {
             "a pack is no larger than a batch")
         precondition(entry.message == nil && !entry.isExclusive, "a pack is anonymous")
         precondition(!entry.isStrict, "a pack is not strict")
-        if let refusal = refusal(table: entry.table, recordCount: recordCount, now: now) {
+        if let refusal = refusal(entry, recordCount: recordCount, orderHashes, now: now) {
             return .refused(refusal)
         }
         if let refusal = admission.refusal(adding: recordCount, bytes: entry.byteCount) {
@@ -143,9 +143,7 @@ package struct Machine: Sendable {
             return .failure(GroupRefusal(.groupTooLarge))
         }
         for entry in entries {
-            if let refusal = refusal(table: entry.table, now: now) {
-                return .failure(GroupRefusal(refusal))
-            }
+            if let refusal = refusal(entry, now: now) { return .failure(GroupRefusal(refusal)) }
         }
         // A group with a dry run in it is one: it is rolled back as a whole.
         let isExclusive = entries.contains { $0.isExclusive }
@@ -202,13 +200,15 @@ package struct Machine: Sendable {
 
     // MARK: Parts of admitting
 
+    /// - Parameter orderHashes: of a pack.
     private mutating func refusal(
-        table: TableID, recordCount: Int = 1, now: Timestamp
+        _ entry: Entry, recordCount: Int = 1, _ orderHashes: [UInt64] = [], now: Timestamp
     ) -> Refusal? {
         if isDraining { return .draining }
         if connectedCount == 0 { return .databaseUnavailable(retryAfter: .seconds(1)) }
-        if let remaining = pauses.remaining(table, now: now) {
-            breaker.turnedAway(recordCount, of: table)
+        if let remaining = pauses.remaining(entry.table, now: now) {
+            let hashes = entry.message.map { [$0.identity.low] } ?? entry.orderHash.map { [$0] }
+            breaker.turnedAway(recordCount, hashes ?? orderHashes, of: entry.table)
             return .tablePaused(retryAfter: remaining)
         }
         return nil

@@ -2,8 +2,8 @@
 /// and thousands of dead letters would help nobody. Looked at only for tables that keep them.
 ///
 /// After a flood a table has to prove itself by a commit. Where hardly anybody asks for it, what
-/// comes may be the bad records alone, again and again: so that each is told something at last, one
-/// of them is kept after each pause.
+/// comes may be the bad records alone, again and again: so that each is told something at last, as
+/// many are kept after a pause as came during it.
 package struct MassPoisonBreaker: Sendable {
     package struct Configuration: Sendable, Equatable {
         /// Refusals without a commit between them. Past it: 503 `table-paused`.
@@ -30,9 +30,14 @@ package struct MassPoisonBreaker: Sendable {
     }
 
     private struct Flood {
-        /// Records that were told to come again later.
-        var turnedAway = 0
-        var hasKept = false
+        /// Records that were told to come again later, each once however often it came: hashes.
+        var turnedAway: Set<UInt64> = []
+        /// Those that nothing tells from others.
+        var strangers = 0
+        /// How many may be kept before the next pause; `nil` while there is one.
+        var allowance: Int?
+
+        var count: Int { turnedAway.count + strangers }
     }
 
     private let configuration: Configuration
@@ -53,8 +58,15 @@ package struct MassPoisonBreaker: Sendable {
     }
 
     /// Records of a table were told to come again, because it is paused.
-    mutating func turnedAway(_ count: Int, of table: TableID) {
-        tallies[table]?.flood?.turnedAway += count
+    ///
+    /// - Parameter hashes: of each of the records, the same each time that it comes; or of none.
+    mutating func turnedAway(_ count: Int, _ hashes: [UInt64], of table: TableID) {
+        guard var flood = tallies[table]?.flood else { return }
+        if hashes.count != count { flood.strangers += count }
+        for hash in hashes where hashes.count == count && flood.count <= configuration.rowMax {
+            flood.turnedAway.insert(hash)
+        }
+        tallies[table]?.flood = flood
     }
 
     /// A record of the table was refused alone. True when that is one too many: the table is to be
@@ -62,10 +74,12 @@ package struct MassPoisonBreaker: Sendable {
     package mutating func refused(_ table: TableID, now: Timestamp) -> Bool {
         var tally = tally(of: table, now: now)
         if let flood = tally.flood {
-            let isQuiet = flood.turnedAway <= configuration.rowMax && !flood.hasKept
-            tally.flood = Flood(hasKept: isQuiet)
+            let count = flood.count
+            let allowance = flood.allowance ?? (count <= configuration.rowMax ? max(count, 1) : 0)
+            let isKept = allowance > 0
+            tally.flood = Flood(allowance: isKept ? allowance - 1 : nil)
             tallies[table] = tally
-            return !isQuiet
+            return !isKept
         }
         tally.row += 1
         tally.refused += 1

@@ -134,16 +134,16 @@ import WeirCore
             machine.refusal(record(2, keepsDeadLetters: true))
                 == .tablePaused(retryAfter: .seconds(1)))
         #expect(machine.gauges.recordsHeld == 0)
-        // Many come again and again: after the pause the first refusal is one too many.
+        // Many come: after the pause the first refusal is one too many.
         comeAgain(20, to: &machine)
         #expect(keptBeforePause(&machine, now: at(1_000)) == 0)
     }
 
-    /// So many are told that the table is paused.
-    private func comeAgain(_ count: Int, to machine: inout Machine) {
-        for _ in 0..<count {
+    /// So many others are told that the table is paused.
+    private func comeAgain(_ count: UInt64, to machine: inout Machine) {
+        for key in 0..<count {
             #expect(
-                machine.refusal(record(3, keepsDeadLetters: true))
+                machine.refusal(record(3 + key, keepsDeadLetters: true))
                     == .tablePaused(retryAfter: .seconds(1)))
         }
     }
@@ -154,6 +154,21 @@ import WeirCore
         #expect(keptBeforePause(&machine, now: .zero) == 20)
         #expect(keptBeforePause(&machine, now: at(1_000)) == 1)
         #expect(keptBeforePause(&machine, now: at(3_000)) == 1)
+    }
+
+    @Test func afterAPauseAsManyAreKeptAsCameHoweverOftenTheyDid() {
+        var machine = Machine.testing()
+        #expect(keptBeforePause(&machine, now: .zero) == 20)
+        for _ in 0..<50 { comeAgain(3, to: &machine) }
+        #expect(keptBeforePause(&machine, now: at(1_000)) == 4)
+        #expect(keptBeforePause(&machine, now: at(3_000)) == 1)
+    }
+
+    @Test func recordsThatNothingTellsFromOthersCountEachTime() {
+        var machine = Machine.testing()
+        #expect(keptBeforePause(&machine, now: .zero) == 20)
+        for _ in 0..<20 { _ = machine.refusal(record(nil, keepsDeadLetters: true)) }
+        #expect(keptBeforePause(&machine, now: at(1_000)) == 0)
     }
 
     @Test func whatIsUnderWayWhenTheTableIsPausedIsNotKept() {
