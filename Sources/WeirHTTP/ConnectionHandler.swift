@@ -73,12 +73,14 @@ final class ConnectionHandler: ChannelInboundHandler {
     // MARK: Reading
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch (reading, unwrapInboundIn(data)) {
-        case (.idle, .head(let head)):
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            guard case .idle = reading else { return }
             readingSince = partialSince ?? plane.time.now
             partialSince = nil
             begin(head)
-        case (.body(let head, let fields, var body), .body(var part)):
+        case .body(var part):
+            guard case .body(let head, let fields, var body) = reading else { return }
             reading = .discarding
             let size = (body?.readableBytes ?? 0) + part.readableBytes
             guard size <= plane.configuration.bodyByteCountMax else {
@@ -92,13 +94,14 @@ final class ConnectionHandler: ChannelInboundHandler {
                 body?.writeBuffer(&part)
             }
             reading = .body(head, fields, body)
-        case (.body(let head, let fields, let body), .end):
-            reading = .idle
-            handle(head, fields, body ?? ByteBuffer())
-        case (.discarding, .end):
-            reading = .idle
-        default:
-            break
+        case .end:
+            var request = Reading.idle
+            swap(&request, &reading)
+            switch request {
+            case .body(let head, let fields, let body): handle(head, fields, body ?? ByteBuffer())
+            case .closed: reading = .closed
+            case .idle, .discarding: break
+            }
         }
     }
 

@@ -8,10 +8,12 @@ package struct DataPlane: Sendable {
     let coordinator: Coordinator
     let configuration: ServerConfiguration
     let logger: Logger
+    private let queueTimeout: Nanoseconds
 
     package init(coordinator: Coordinator, configuration: ServerConfiguration, logger: Logger) {
         self.coordinator = coordinator
         self.configuration = configuration
+        queueTimeout = Nanoseconds(configuration.queueTimeout)
         self.logger = logger
     }
 
@@ -31,7 +33,7 @@ package struct DataPlane: Sendable {
     }
 
     func deadline(_ timeout: Nanoseconds?) -> Timestamp {
-        time.now + (timeout ?? Nanoseconds(configuration.queueTimeout))
+        time.now + (timeout ?? queueTimeout)
     }
 
     /// How a record is to be carried out, if the table exposes it.

@@ -30,6 +30,7 @@ package actor PostgresWriter: BatchWriter {
     }
 
     let configuration: Configuration
+    private let statementTimeout: Nanoseconds
     private let number: Int
     private let executor: BlockingExecutor
     private var session: Session?
@@ -46,6 +47,7 @@ package actor PostgresWriter: BatchWriter {
 
     package init(_ configuration: Configuration, number: Int) {
         self.configuration = configuration
+        statementTimeout = Nanoseconds(configuration.statementTimeout)
         self.number = number
         executor = BlockingExecutor(label: "weir.writer.\(number)")
     }
@@ -91,8 +93,7 @@ package actor PostgresWriter: BatchWriter {
             report.isConnected = false
             return report
         }
-        let timeout = Nanoseconds(configuration.statementTimeout)
-        let deadline = begun + timeout + timeout
+        let deadline = begun + statementTimeout + statementTimeout
         var report = write(batch, on: session, by: deadline)
         report.databaseTime = SystemTime().now - begun
         if batch.work != .resolve, let ledger { note(&report, of: batch, ledger, session) }
@@ -203,7 +204,7 @@ package actor PostgresWriter: BatchWriter {
         _ question: (Session, Timestamp) throws(ConnectFailure) -> Answer
     ) throws(ConnectFailure) -> Answer {
         guard let session else { throw ConnectFailure("not connected") }
-        let deadline = SystemTime().now + Nanoseconds(configuration.statementTimeout)
+        let deadline = SystemTime().now + statementTimeout
         do throws(ConnectFailure) {
             return try question(session, deadline)
         } catch {

@@ -24,7 +24,7 @@ package final class ReplayLedger {
     }
 
     /// Statements that are prepared when they are first needed.
-    package enum Statement: String {
+    package enum Statement: Int, CaseIterable {
         /// The attempt's own row: who finds it committed knows that the attempt has.
         case marker
         /// An entry for each message ID; fails when one of them has an entry already.
@@ -49,7 +49,11 @@ package final class ReplayLedger {
     /// How many batches look for their message IDs first, once one was met that had committed.
     package static let cautionMax = 16
 
-    private(set) var generation: Generation
+    private(set) var generation: Generation {
+        didSet { names = Statement.allCases.map { Self.name($0, generation) } }
+    }
+    /// By `Statement.rawValue`.
+    private var names: [String]
     /// Of this gateway, for the history of messages.
     let origin: GatewayName
     private var prepared: Set<String> = []
@@ -58,6 +62,7 @@ package final class ReplayLedger {
 
     init(_ generation: Generation, origin: GatewayName) {
         self.generation = generation
+        names = Statement.allCases.map { Self.name($0, generation) }
         self.origin = origin
     }
 
@@ -114,12 +119,14 @@ package final class ReplayLedger {
 
     // MARK: Statements
 
-    func name(_ statement: Statement) -> String {
+    func name(_ statement: Statement) -> String { names[statement.rawValue] }
+
+    private static func name(_ statement: Statement, _ generation: Generation) -> String {
         switch statement {
-        case .look, .letter, .byIndex, .release: "weir_\(statement.rawValue)"
+        case .look, .letter, .byIndex, .release: "weir_\(statement)"
         case .gate where generation.isOtherEmpty, .gateWithKeys where generation.isOtherEmpty:
-            "weir_\(statement.rawValue)_\(generation.current.rawValue)_alone"
-        default: "weir_\(statement.rawValue)_\(generation.current.rawValue)"
+            "weir_\(statement)_\(generation.current.rawValue)_alone"
+        default: "weir_\(statement)_\(generation.current.rawValue)"
         }
     }
 
