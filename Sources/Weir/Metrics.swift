@@ -23,7 +23,8 @@ package struct Metrics: Sendable {
     package private(set) var suspicions = 0
     /// Batches whose COMMIT was not answered and could be asked about.
     package private(set) var unresolved = 0
-    /// Those of them that turned out to have committed, and not to have.
+    /// Those of them that turned out to have committed, not to have, and that nobody can find out
+    /// about any more.
     package private(set) var resolvedCommitted = 0
     package private(set) var resolvedLost = 0
     package private(set) var resolvedForgotten = 0

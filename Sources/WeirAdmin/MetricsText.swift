@@ -73,7 +73,7 @@ struct MetricsText {
         family("weir_unresolved_batches_total", "counter", "Batches whose COMMIT was not answered.")
         sample("weir_unresolved_batches_total", [], metrics.unresolved)
         family(
-            "weir_resolved_batches_total", "counter", "Those of them that were found out about.")
+            "weir_resolved_batches_total", "counter", "Those of them about which no more is asked.")
         sample(
             "weir_resolved_batches_total", [("outcome", "committed")], metrics.resolvedCommitted)
         sample("weir_resolved_batches_total", [("outcome", "lost")], metrics.resolvedLost)

@@ -46,8 +46,9 @@ extension Machine {
 
     private mutating func turnAway(_ slot: Int) {
         let record = slots[slot]
-        let hashes = record.message.map { [$0.identity.low] } ?? record.orderHash.map { [$0] }
+        let hash = record.message?.identity.low ?? record.orderHash
         breaker.turnedAway(
-            record.recordCount, hashes ?? packKeys[slot]?.hashes ?? [], of: record.table)
+            record.recordCount, hash.map { [$0] } ?? packKeys[slot]?.hashes ?? [],
+            of: record.table)
     }
 }

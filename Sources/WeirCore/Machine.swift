@@ -207,8 +207,8 @@ package struct Machine: Sendable {
         if isDraining { return .draining }
         if connectedCount == 0 { return .databaseUnavailable(retryAfter: .seconds(1)) }
         if let remaining = pauses.remaining(entry.table, now: now) {
-            let hashes = entry.message.map { [$0.identity.low] } ?? entry.orderHash.map { [$0] }
-            breaker.turnedAway(recordCount, hashes ?? orderHashes, of: entry.table)
+            let hash = entry.message?.identity.low ?? entry.orderHash
+            breaker.turnedAway(recordCount, hash.map { [$0] } ?? orderHashes, of: entry.table)
             return .tablePaused(retryAfter: remaining)
         }
         return nil

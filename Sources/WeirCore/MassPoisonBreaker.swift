@@ -62,9 +62,12 @@ package struct MassPoisonBreaker: Sendable {
     /// - Parameter hashes: of each of the records, the same each time that it comes; or of none.
     mutating func turnedAway(_ count: Int, _ hashes: [UInt64], of table: TableID) {
         guard var flood = tallies[table]?.flood else { return }
-        if hashes.count != count { flood.strangers += count }
-        for hash in hashes where hashes.count == count && flood.count <= configuration.rowMax {
-            flood.turnedAway.insert(hash)
+        if hashes.count == count {
+            for hash in hashes where flood.count <= configuration.rowMax {
+                flood.turnedAway.insert(hash)
+            }
+        } else {
+            flood.strangers += count
         }
         tallies[table]?.flood = flood
     }
