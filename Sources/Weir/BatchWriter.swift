@@ -9,6 +9,12 @@ package protocol BatchWriter: Actor {
     func connect() throws(ConnectFailure)
     /// Writes the batch in one transaction, within a bound of its own.
     func write(_ batch: WriteBatch) -> BatchReport
+    /// The same on the thread that calls, while the writer's own waits for a task: a batch of one
+    /// record, and no longer than `limit`. Returns the report of an attempt that has committed, and
+    /// `nil` where there is more to do than that: the writer's own thread is to go on.
+    nonisolated func writeInline(_ batch: WriteBatch, within limit: Nanoseconds) -> BatchReport?
+    /// Writes the batch, from where `writeInline` has left it.
+    func goOn(_ batch: WriteBatch) -> BatchReport
     /// Whether the idle connection still stands.
     func isAlive() -> Bool
     /// Whether the database may hold other definitions of the exposed tables than `known`.
@@ -27,6 +33,13 @@ package protocol BatchWriter: Actor {
 }
 
 extension BatchWriter {
+    /// Leaves everything to the writer's own thread.
+    package nonisolated func writeInline(
+        _ batch: WriteBatch, within limit: Nanoseconds
+    ) -> BatchReport? { nil }
+
+    package func goOn(_ batch: WriteBatch) -> BatchReport { write(batch) }
+
     package func maintain() throws(ConnectFailure) -> String? { nil }
 
     /// Remembers nothing.
@@ -51,6 +64,8 @@ package struct ConnectFailure: Error, Equatable, Sendable {
 /// What a parked writer is woken for.
 package enum WriterTask: Sendable {
     case write(WriteBatch)
+    /// The same, where another thread may have begun.
+    case goOn(WriteBatch)
     case readCatalog(CatalogWatch.Reading)
     case lookUp([MessageKey.Identity])
     case deadLetters(DeadLetterQuestion)
@@ -79,7 +94,7 @@ extension BatchWriter {
                 try? await coordinator.time.sleep(for: delay)
                 continue
             }
-            coordinator.writerReady(id)
+            coordinator.writerReady(id, inline: self)
             serve(id, coordinator)
         }
         disconnect()
@@ -93,6 +108,10 @@ extension BatchWriter {
                 var report = BatchReport(.transient(.connectionLost))
                 report.isConnected = false
                 if coordinator.isOutdated(id) { disconnect() } else { report = write(batch) }
+                coordinator.finished(id, batch, report)
+                if !report.isConnected { return }
+            case .goOn(let batch):
+                let report = goOn(batch)
                 coordinator.finished(id, batch, report)
                 if !report.isConnected { return }
             case .readCatalog(let reading):

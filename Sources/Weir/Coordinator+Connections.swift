@@ -39,7 +39,10 @@ struct ConnectionMarks: Sendable {
 extension Coordinator {
     /// The writer begins to connect. What is lost from now on, its connection knows nothing of.
     package func connecting(_ writer: WriterID) {
-        state.withLock { $0.connections.begin(writer) }
+        state.withLock { state in
+            state.inline.remove(writer)
+            state.connections.begin(writer)
+        }
     }
 
     /// The writer's connection leads to a database that may be written to.
@@ -62,9 +65,11 @@ extension Coordinator {
         state.withLock { $0.connections.isOutdated(writer) }
     }
 
-    package func writerReady(_ writer: WriterID) {
+    /// - Parameter inline: the writer, if it may write on the threads of its callers, too.
+    package func writerReady(_ writer: WriterID, inline: (any BatchWriter)? = nil) {
         let now = time.now
         act(now) { state, _ in
+            state.inline.add(writer, inline)
             if catalogStore.catalog == nil { state.catalogWatch.want(.load) }
             state.lastFailure = nil
             return state.machine.writerReady(writer, now: now)

@@ -11,6 +11,7 @@ extension Coordinator.State {
         var report = report
         if connections.isOutdated(writer) { doubt(&report, of: batch) }
         metrics.count(report, of: batch)
+        inline.note(report, of: batch)
         var id = batch.id
         var outcome = report.outcome
         if batch.work == .resolve {

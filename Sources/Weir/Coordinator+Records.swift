@@ -9,15 +9,27 @@ extension Coordinator {
     package func submit(
         _ submission: Submission, from origin: RecordOrigin? = nil
     ) -> Result<Ticket?, Failure> {
+        submit(submission, from: origin, mayWriteInline: false).result
+    }
+
+    /// The same.
+    ///
+    /// - Parameter mayWriteInline: the thread that calls has nobody else to serve, and may be held
+    ///   up for as long as it takes to write the record.
+    /// - Returns: besides, what it may write then: it has to `take` or to `decline` that.
+    package func submit(
+        _ submission: Submission, from origin: RecordOrigin?, mayWriteInline: Bool
+    ) -> (result: Result<Ticket?, Failure>, turn: InlineTurn?) {
         let now = time.now
         let entry = submission.entry
         let source = Source(tick: mintedTick(submission.record), origin: origin)
         var result: Result<Ticket?, Failure> = .failure(Failure(.overloaded, ""))
-        act(now) { state, actions in
+        let turn = act(now) { state, actions in
+            actions.mayWriteInline = mayWriteInline
             result = state.admit(submission, entry, source, now: now, &actions)
             return state.machine.dispatch(now: now)
         }
-        return result
+        return (result, turn)
     }
 
     /// Admits many records in one step; those of one group must be adjacent. Returns the refused

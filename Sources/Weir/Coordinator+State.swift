@@ -235,6 +235,7 @@ extension Coordinator.State {
         tendCatalog(now: now, &actions)
         tendLookUps(now: now, &actions)
         tendDesk(now: now, &actions)
+        if actions.mayWriteInline { grantTurn(&actions) }
         arm(now: now, &actions)
     }
 

@@ -85,6 +85,7 @@ package final class Coordinator: Sendable {
         /// A batch that was handed to a writer while it did something else.
         var pending: [WriteBatch?]
         var assignedAt: [Timestamp]
+        var inline: InlineWriting
         /// What messages were told that committed lately.
         var window: ReplayWindow<FirstResult>
         var connections: ConnectionMarks
@@ -144,6 +145,7 @@ package final class Coordinator: Sendable {
                 tasks: Array(repeating: nil, count: writers),
                 pending: Array(repeating: nil, count: writers),
                 assignedAt: Array(repeating: .zero, count: writers),
+                inline: InlineWriting(writers: writers),
                 window: ReplayWindow(recordsMax: replayRecordsMax),
                 connections: ConnectionMarks(writers: writers),
                 history: HistoryRing(entriesMax: historyMax),
@@ -269,6 +271,10 @@ package final class Coordinator: Sendable {
         var refusal: DatabaseError?
         var answers: [Answer] = []
         var wakes: [Int] = []
+        /// Whoever takes this step may write the batch that follows from it.
+        var mayWriteInline = false
+        /// Then that batch, if there is one.
+        var turn: InlineTurn?
         var drained: [CheckedContinuation<Void, Never>] = []
         var pausedTables: [TableID] = []
         /// Who waited for the catalog, and what they are told.
@@ -279,14 +285,20 @@ package final class Coordinator: Sendable {
         var logs: HistoryLog
     }
 
+    /// Its task is set.
+    func wake(_ writer: Int) { wakeUps[writer].signal() }
+
     /// Takes one step of the machine under the lock, then does what follows from it.
-    func act(_ now: Timestamp, _ step: (inout State, inout Actions) -> Effects) {
+    @discardableResult
+    func act(
+        _ now: Timestamp, _ step: (inout State, inout Actions) -> Effects
+    ) -> InlineTurn? {
         var actions = Actions(logs: HistoryLog(logger.logLevel))
         state.withLock { state in
             let effects = step(&state, &actions)
             state.apply(effects, now: now, &actions)
         }
-        for writer in actions.wakes { wakeUps[writer].signal() }
+        for writer in actions.wakes { wake(writer) }
         deliver(actions.answers)
         for waiter in actions.drained { waiter.resume() }
         if let due = actions.alarm { alarm.withLock { $0.set(due) } }
@@ -301,6 +313,7 @@ package final class Coordinator: Sendable {
                 "table paused: it cannot be written at present",
                 metadata: ["table": "\(paused.publicName)"])
         }
+        return actions.turn
     }
 
     /// One call for each mailbox.

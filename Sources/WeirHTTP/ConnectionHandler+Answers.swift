@@ -141,6 +141,7 @@ extension ConnectionHandler {
     }
 
     func flush() {
+        writeInline()
         if let first = exchanges.first, case .many(let many) = first.state {
             many.writeGathered(on: self)
         }
@@ -154,6 +155,22 @@ extension ConnectionHandler {
         } else {
             context.flush()
         }
+    }
+
+    /// A caller who is alone, and has sent one record and nothing behind it, has it written by this
+    /// thread.
+    private func writeInline() {
+        guard let turn = takeTurn() else { return }
+        if exchanges.count == 1 {
+            plane.coordinator.take(turn)
+        } else {
+            plane.coordinator.decline(turn)
+        }
+    }
+
+    func takeTurn() -> InlineTurn? {
+        defer { turn = nil }
+        return turn
     }
 
     func closeAfterWrites() {

@@ -183,7 +183,11 @@ extension ConnectionHandler {
         let submission = Coordinator.Submission(
             record: record, waiter: waiter, index: Answer.index(exchange: exchange.number, item: 0),
             deadline: plane.deadline(fields.timeout))
-        switch plane.coordinator.submit(submission, from: exchange.origin) {
+        let (result, turn) = plane.coordinator.submit(
+            submission, from: exchange.origin,
+            mayWriteInline: loop.hasOneConnection && exchanges.count == 1)
+        if let turn { self.turn = turn }
+        switch result {
         case .success(let ticket): exchange.state = .record(ticket)
         case .failure(let failure): refuse(exchange, failure)
         }

@@ -37,6 +37,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     var hasUnflushed = false
     var isReadPending = false
     var isClosing = false
+    /// What this connection may write itself, once there is nothing more to read.
+    var turn: InlineTurn?
 
     init(_ loop: LoopContext) {
         self.loop = loop
@@ -63,6 +65,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             }
         }
         exchanges.removeAll()
+        if let turn = takeTurn() { plane.coordinator.decline(turn) }
         reading = .closed
         loop.remove(self)
         self.context = nil

@@ -43,6 +43,9 @@ final class LoopContext {
         connections[ObjectIdentifier(connection)] = connection
     }
 
+    /// Who holds up this event loop holds up nobody else.
+    var hasOneConnection: Bool { connections.count == 1 }
+
     func remove(_ connection: ConnectionHandler) {
         connections[ObjectIdentifier(connection)] = nil
     }

@@ -48,11 +48,15 @@ struct BatchTransaction {
     var preparingSingle: Set<WriteStatement.Shape> = []
     var preparingLedger: Set<ReplayLedger.Statement> = []
     var expected: [Expectation] = []
+    /// Of those, how many have been answered.
+    private var answeredCount = 0
     /// What each record comes to if nothing else is heard of it.
     var results: [RowResult]
     var trouble: Trouble?
     var completedSteps = 0
     var isCommitSent = false
+    /// Results have to be looked at before COMMIT is sent.
+    private(set) var looksFirst = false
 
     init(_ batch: WriteBatch, session: Session, ledger: ReplayLedger?, deadline: Timestamp) {
         self.batch = batch
@@ -61,6 +65,7 @@ struct BatchTransaction {
         self.deadline = deadline
         plan = BatchPlan(batch)
         results = batch.records.map { RowResult(.implied(by: $0)) }
+        looksFirst = hasToLook
     }
 
     var isDryRun: Bool { batch.records[0].options.isDryRun }
@@ -86,19 +91,7 @@ struct BatchTransaction {
     private mutating func attempt(
         _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) -> BatchReport {
-        try session.enterPipeline()
-        try session.sendExecute("weir_begin", [])
-        expected.append(.begin)
-        try sendClaims()
-        for step in plan.steps { try send(step, &cache, &parameters) }
-        let looksFirst =
-            isDryRun || plan.steps.contains { $0.table.mayDropRows }
-            || batch.groups.contains {
-                $0.contains {
-                    batch.records[$0].options.operation != .insert
-                        || batch.records[$0].lackedColumn != nil
-                }
-            } || resultsAreKept
+        try sendSteps(&cache, &parameters)
         if isDryRun {
             // What COMMIT would refuse, since there will be none.
             try session.sendCommand("SET CONSTRAINTS ALL IMMEDIATE")
@@ -114,6 +107,35 @@ struct BatchTransaction {
             }
             if trouble == nil { try sendCorrections() }
         }
+        try sendEnd()
+        try readExpected(&cache)
+        return try readEnd(&cache)
+    }
+
+    private var hasToLook: Bool {
+        isDryRun || plan.steps.contains { $0.table.mayDropRows }
+            || batch.groups.contains {
+                $0.contains {
+                    batch.records[$0].options.operation != .insert
+                        || batch.records[$0].lackedColumn != nil
+                }
+            } || resultsAreKept
+    }
+
+    // MARK: Sending
+
+    /// All that comes before COMMIT.
+    mutating func sendSteps(
+        _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
+    ) throws(Session.Failure) {
+        try session.enterPipeline()
+        try session.sendExecute("weir_begin", [])
+        expected.append(.begin)
+        try sendClaims()
+        for step in plan.steps { try send(step, &cache, &parameters) }
+    }
+
+    mutating func sendEnd() throws(Session.Failure) {
         if trouble == nil {
             if isDryRun {
                 try session.sendExecute("weir_rollback", [])
@@ -125,20 +147,7 @@ struct BatchTransaction {
         }
         try session.sendSync()
         try session.flush(by: deadline)
-        try readExpected(&cache)
-        try readSync()
-        if let trouble {
-            try rollBack(isAborted: true)
-            return classified(trouble, &cache)
-        }
-        try session.exitPipeline()
-        // Nothing was looked at before COMMIT, because nothing could be amiss; if it was, be
-        // honest.
-        if !looksFirst && findFailure() != nil { return BatchReport(.unknown) }
-        return committed
     }
-
-    // MARK: Sending
 
     private mutating func send(
         _ step: BatchPlan.Step, _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
@@ -197,8 +206,16 @@ struct BatchTransaction {
     // MARK: Reading
 
     /// Reads what is owed. The first error is kept; the server skips everything after it.
-    mutating func readExpected(_ cache: inout StatementCache) throws(Session.Failure) {
-        for expectation in expected {
+    ///
+    /// - Returns: false when some of it has not come by `limit`; it can be read later.
+    @discardableResult
+    mutating func readExpected(
+        _ cache: inout StatementCache, until limit: Timestamp? = nil
+    ) throws(Session.Failure) -> Bool {
+        while answeredCount < expected.count {
+            if let limit, try !session.hasResult(by: limit) { return false }
+            let expectation = expected[answeredCount]
+            answeredCount += 1
             guard let result = try session.nextResult(by: deadline) else {
                 throw .lost("the server left out a result")
             }
@@ -220,6 +237,8 @@ struct BatchTransaction {
             _ = try session.nextResult(by: deadline)
         }
         expected = []
+        answeredCount = 0
+        return true
     }
 
     /// A deferred constraint is not met in a step: then any record may be meant.
@@ -269,6 +288,19 @@ struct BatchTransaction {
         }
     }
 
+    /// What the attempt comes to, once all that was expected has been read.
+    mutating func readEnd(_ cache: inout StatementCache) throws(Session.Failure) -> BatchReport {
+        try readSync()
+        if let trouble {
+            try rollBack(isAborted: true)
+            return classified(trouble, &cache)
+        }
+        try session.exitPipeline()
+        // Where nothing was looked at before COMMIT, nothing could be amiss; if it was, be honest.
+        if !looksFirst && findFailure() != nil { return BatchReport(.unknown) }
+        return committed
+    }
+
     func readSync() throws(Session.Failure) {
         guard let result = try session.nextResult(by: deadline),
             result.status == PGRES_PIPELINE_SYNC
@@ -288,97 +320,5 @@ struct BatchTransaction {
             // Rolled back all the same, by its end; the connection is not to be used again.
             throw .lost("ROLLBACK failed")
         }
-    }
-
-    // MARK: Judging
-
-    var committed: BatchReport {
-        var report = BatchReport(.committed)
-        report.results = results
-        return report
-    }
-
-    /// A record whose row did not come about, where that must not be committed.
-    private func findFailure() -> BatchReport? {
-        for (position, result) in results.enumerated() where result.effect == .notFound {
-            let record = batch.records[position]
-            // A dead letter whose record met no row is not to go.
-            let isMember =
-                record.redriven != nil || batch.groups.contains { $0.contains(position) }
-            let lacked = record.lackedColumn
-            let isDropped =
-                lacked == nil
-                && (record.options.operation == .insert || record.options.operation == .upsert)
-            guard isMember || isDropped else { continue }
-            // Of rows that were inserted by one statement nobody says which one is missing.
-            let isNamed =
-                !isDropped
-                || steps.contains { $0.plan.positions == [position] }
-            var report = BatchReport(.recordError(culprit: isNamed ? position : nil))
-            report.error =
-                isDropped
-                ? DatabaseError(
-                    code: .triggerException, sqlstate: "",
-                    message: "a trigger or rule of the table kept the row from being written")
-                : lacked.map(Self.notNull)
-                    ?? DatabaseError(
-                        code: .recordNotFound, sqlstate: "02000", message: "no row has this key")
-            return report
-        }
-        return nil
-    }
-
-    private static func notNull(_ column: Column) -> DatabaseError {
-        DatabaseError(
-            code: .notNullViolation, sqlstate: "23502",
-            message: "no row has this key, and a new one needs column \"\(column.name)\"",
-            column: column.name)
-    }
-
-    func classified(_ trouble: Trouble, _ cache: inout StatementCache) -> BatchReport {
-        if let report = classifiedByLedger(trouble) { return report }
-        let outcome: BatchOutcome
-        switch ErrorClass(trouble.error) {
-        case .record:
-            let positions = trouble.step.map { steps[$0].plan.positions } ?? []
-            outcome = .recordError(culprit: positions.count == 1 ? positions[0] : nil)
-        case .transient(let reason):
-            if reason == .other { forgetStatements(&cache) }
-            outcome = .transient(reason)
-        case .table:
-            forgetStatements(&cache)
-            let table = trouble.step.map { steps[$0].plan.table } ?? batch.records[0].table
-            outcome = .tableFault(table.id)
-        case .stop:
-            outcome = .transient(.other)
-        }
-        var report = BatchReport(outcome)
-        report.error = DatabaseError(trouble.error)
-        if outcome == .recordError(culprit: nil) { report.suspect = trouble.suspect }
-        if outcome == .transient(.lockTimeout) {
-            // Any record of the statement names the table.
-            report.suspect = trouble.step.flatMap { steps[$0].plan.positions.first }
-        }
-        report.isConnected =
-            ErrorClass(trouble.error) != .stop && outcome != .transient(.connectionLost)
-        return report
-    }
-
-    /// The tables of this batch may have changed under their statements.
-    private func forgetStatements(_ cache: inout StatementCache) {
-        for step in plan.steps { cache.forget(step.shape) }
-    }
-
-    /// The connection is gone. Without COMMIT sent, or with an error that came before the last
-    /// statement's answer, nothing is written; otherwise that is not known.
-    private func lost(_ failure: Session.Failure) -> BatchReport {
-        let isCertain = !isCommitSent || (trouble != nil && completedSteps < steps.count)
-        var report = BatchReport(isCertain ? .transient(.connectionLost) : .unknown)
-        if let trouble { report.error = DatabaseError(trouble.error) }
-        if !isCertain && ledger != nil {
-            report.unresolved = Unresolved(id: batch.id, results: results)
-        }
-        report.isConnected = false
-        return report
     }
 }

@@ -32,12 +32,14 @@ package actor PostgresWriter: BatchWriter {
     let configuration: Configuration
     private let statementTimeout: Nanoseconds
     private let number: Int
-    private let executor: BlockingExecutor
+    let executor: BlockingExecutor
     private var session: Session?
     private var identity: ServerIdentity?
-    private var ledger: ReplayLedger?
-    private var cache = StatementCache()
-    private var parameters: [ArrayParameter] = []
+    private(set) var ledger: ReplayLedger?
+    var cache = StatementCache()
+    var parameters: [ArrayParameter] = []
+    /// Begun on another thread, and not settled there.
+    var inlineAttempt: InlineAttempt?
     private var preparedLook: String?
     private var lookCount = 0
 
@@ -76,6 +78,7 @@ package actor PostgresWriter: BatchWriter {
         session = nil
         identity = nil
         ledger = nil
+        inlineAttempt = nil
         cache.removeAll()
         preparedLook = nil
     }
@@ -86,15 +89,32 @@ package actor PostgresWriter: BatchWriter {
 
     package func write(_ batch: WriteBatch) -> BatchReport {
         let begun = SystemTime().now
-        guard let session, session.isAlive() else {
+        guard let session = liveSession else {
             // Nothing has been sent: certainly not written.
             disconnect()
             var report = BatchReport(.transient(.connectionLost))
             report.isConnected = false
             return report
         }
-        let deadline = begun + statementTimeout + statementTimeout
-        var report = write(batch, on: session, by: deadline)
+        let report = write(batch, on: session, by: deadline(from: begun))
+        return settled(report, of: batch, on: session, begun: begun)
+    }
+
+    var liveSession: Session? {
+        guard let session, session.isAlive() else { return nil }
+        return session
+    }
+
+    /// When a batch that was begun then is given up.
+    func deadline(from begun: Timestamp) -> Timestamp {
+        begun + statementTimeout + statementTimeout
+    }
+
+    /// The report of an attempt, with all that may be asked about it later.
+    func settled(
+        _ report: BatchReport, of batch: WriteBatch, on session: Session, begun: Timestamp
+    ) -> BatchReport {
+        var report = report
         report.databaseTime = SystemTime().now - begun
         if batch.work != .resolve, let ledger { note(&report, of: batch, ledger, session) }
         if !report.isConnected { disconnect() }

@@ -219,13 +219,19 @@ import WeirCore
         }
     }
 
+    /// Whether the next result, or that there is none, is known by `limit`.
+    func hasResult(by limit: Timestamp) throws(Failure) -> Bool {
+        while unsafe PQisBusy(connection) == 1 {
+            guard wait(for: Int32(POLLIN), by: limit) else { return false }
+            guard unsafe PQconsumeInput(connection) == 1 else { throw .lost(errorText) }
+        }
+        return true
+    }
+
     /// The next result; `nil` separates the statements of a pipeline.
     func nextResult(by deadline: Timestamp) throws(Failure) -> QueryResult? {
-        while unsafe PQisBusy(connection) == 1 {
-            guard wait(for: Int32(POLLIN), by: deadline) else {
-                throw .lost("the database did not answer in time")
-            }
-            guard unsafe PQconsumeInput(connection) == 1 else { throw .lost(errorText) }
+        guard try hasResult(by: deadline) else {
+            throw .lost("the database did not answer in time")
         }
         guard let result = unsafe PQgetResult(connection) else { return nil }
         return unsafe QueryResult(result)

@@ -31,6 +31,15 @@ package struct WriteStatement {
                 && kind == Kind(record) && versionColumn == Self.versionColumn(record)
         }
 
+        /// Whether records of this shape have no key until the database has made it.
+        func returnsKeys(of table: TableSchema) -> Bool {
+            !table.primaryKey.isEmpty && !hasKey(of: table)
+        }
+
+        func hasKey(of table: TableSchema) -> Bool {
+            !table.primaryKey.isEmpty && table.primaryKey.allSatisfy { columns.contains($0) }
+        }
+
         private static func versionColumn(_ record: Record) -> Int? {
             guard let column = record.options.versionColumn, record.options.mayMeetRow,
                 record.columns.contains(column), !record.table.primaryKey.contains(column)
@@ -94,8 +103,6 @@ package struct WriteStatement {
         let parameters = shape.kind == .delete ? table.primaryKey : present
         parameterColumns = parameters
         parameterTypes = parameters.map { table.columns[$0].type }
-        let hasKey =
-            !table.primaryKey.isEmpty && table.primaryKey.allSatisfy { shape.columns.contains($0) }
         let text = StatementText(table: table, present: present, parameters: parameters)
         let row = shape.returnsRow ? "row_to_json(t.*)" : nil
         let one = StatementText(
@@ -108,7 +115,7 @@ package struct WriteStatement {
         switch shape.kind {
         case .insert:
             let keys = table.primaryKey.map { "t." + text.name($0) }
-            returns = hasKey || keys.isEmpty ? .nothing : .keys
+            returns = shape.returnsKeys(of: table) ? .keys : .nothing
             leadingColumnCount = returns == .keys ? keys.count : 0
             let columns = (returns == .keys ? keys : []) + [row].compactMap { $0 }
             sql = text.insert + text.returning(columns)
@@ -119,7 +126,8 @@ package struct WriteStatement {
             // A row of the result for each record that was inserted; its key finds the record,
             // where the key is stored as it was sent. A rounded one would find another or none.
             let isFound =
-                hasKey && table.primaryKey.allSatisfy { table.columns[$0].isExact }
+                shape.hasKey(of: table)
+                && table.primaryKey.allSatisfy { table.columns[$0].isExact }
             let keys = table.primaryKey.map { "t." + text.name($0) }
             returns = isFound ? .ordinals : keys.isEmpty ? .nothing : .keys
             leadingColumnCount = isFound ? 1 : keys.count

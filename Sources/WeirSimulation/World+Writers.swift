@@ -198,7 +198,7 @@ extension World {
         let id = WriterID(index)
         switch coordinator.takeTask(id) {
         case nil: change(number, index) { $0.isParked = true }
-        case .write(let batch): begin(number, index, batch)
+        case .write(let batch), .goOn(let batch): begin(number, index, batch)
         case .readCatalog(.look):
             coordinator.catalogConfirmed()
             stir(number)

@@ -50,6 +50,14 @@ package final class Inbox: Waiter, Mailbox {
     /// The next delivery, in words.
     package func next() async -> [String] { await nextAnswers().flatMap(\.words) }
 
+    /// What has been delivered and nobody has asked for, in words; it is gone then.
+    package func take() -> [String] {
+        state.withLock { state in
+            defer { state.deliveries = [] }
+            return state.deliveries.flatMap { $0.flatMap(\.words) }
+        }
+    }
+
     /// Deliveries that nobody has asked for.
     package var unread: [[String]] { state.withLock { $0.deliveries.map { $0.flatMap(\.words) } } }
 }

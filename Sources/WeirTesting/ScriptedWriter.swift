@@ -44,6 +44,7 @@ package actor ScriptedWriter: BatchWriter {
     private let answersChecks: Bool
     private let answersLooks: Bool
     private nonisolated let script = Script()
+    private nonisolated let inlineWrite = Mutex<(@Sendable (WriteBatch) -> BatchReport?)?>(nil)
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
@@ -71,6 +72,13 @@ package actor ScriptedWriter: BatchWriter {
     /// From now on whatever is asked fails: the test is over.
     package nonisolated func close() { script.close() }
 
+    /// What is done when a thread that hands a batch over writes it itself; by default nothing.
+    package nonisolated func whenInline(
+        _ write: @escaping @Sendable (WriteBatch) -> BatchReport?
+    ) {
+        inlineWrite.withLock { $0 = write }
+    }
+
     // MARK: BatchWriter
 
     package func connect() throws(ConnectFailure) {
@@ -79,6 +87,12 @@ package actor ScriptedWriter: BatchWriter {
         case .failed(let reason): throw ConnectFailure(reason)
         default: throw ConnectFailure("the script is over")
         }
+    }
+
+    package nonisolated func writeInline(
+        _ batch: WriteBatch, within limit: Nanoseconds
+    ) -> BatchReport? {
+        inlineWrite.withLock { $0 }?(batch)
     }
 
     package func write(_ batch: WriteBatch) -> BatchReport {

@@ -47,7 +47,7 @@ let scriptedOrders = TableSchema(
 
 func withScriptedGateway(
     _ tables: [TableSchema] = [scriptedOrders],
-    machine change: (inout Machine.Configuration) -> Void = { _ in },
+    machine change: (inout Machine.Configuration) -> Void = { _ in }, threads: Int? = nil,
     logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
     _ body: (ScriptedGateway) async throws -> Void
 ) async throws {
@@ -59,6 +59,7 @@ func withScriptedGateway(
     var configuration = ServerConfiguration()
     configuration.address = .tcp(host: "127.0.0.1", port: 0)
     configuration.version = "test"
+    if let threads { configuration.threads = threads }
     let (port, adminPort) = (Promise<Int>(), Promise<Int>())
     let data = try await DataServer(
         DataPlane(coordinator: coordinator, configuration: configuration, logger: logger),

@@ -69,9 +69,10 @@ struct Stage: Sendable {
         }
     }
 
-    private init(
-        writers: Int, _ answersChecks: Bool, _ logger: Logger,
-        _ change: (inout Machine.Configuration) -> Void
+    /// Its writers do nothing by themselves.
+    init(
+        writers: Int = 1, _ answersChecks: Bool = true, _ logger: Logger = quietLogger,
+        _ change: (inout Machine.Configuration) -> Void = { _ in }
     ) {
         var configuration = Machine.Configuration()
         configuration.writersMax = writers

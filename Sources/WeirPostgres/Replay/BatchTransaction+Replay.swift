@@ -76,12 +76,11 @@ extension BatchTransaction {
         guard ledger != nil else { return false }
         if hasRedriven { return true }
         let hasMessages = !batch.messages.isEmpty
-        return steps.contains { step in
-            switch step.plan.shape.kind {
-            case .insert: hasMessages && step.statement.returns != .nothing
-            case .upsert where step.plan.shape.versionColumn != nil: true
-            case .upsert:
-                hasMessages || batch.records[step.plan.positions[0]].lackedColumn != nil
+        return plan.steps.contains { step in
+            switch step.shape.kind {
+            case .insert: hasMessages && step.shape.returnsKeys(of: step.table)
+            case .upsert where step.shape.versionColumn != nil: true
+            case .upsert: hasMessages || batch.records[step.positions[0]].lackedColumn != nil
             case .insertIgnoring, .patch, .delete: true
             }
         }
