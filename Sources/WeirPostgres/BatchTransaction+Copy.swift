@@ -90,7 +90,7 @@ extension BatchTransaction {
         _ statement: WriteStatement, _ table: TableSchema
     ) throws(Session.Failure) {
         let columns = statement.parameterColumns.map { quotedIdentifier(table.columns[$0].name) }
-        let begin = ledger == nil ? "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " : ""
+        let begin = ledger == nil ? "BEGIN; " : ""
         try session.sendQuery(
             "\(begin)COPY \(table.sqlName) (\(columns.joined(separator: ", "))) "
                 + "FROM STDIN (FORMAT binary)")

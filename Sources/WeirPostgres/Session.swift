@@ -96,11 +96,11 @@ import WeirCore
     }
 
     /// `weir_begin`, `weir_commit` and `weir_rollback`: parsed once, by the protocol, since SQL's
-    /// own PREPARE takes no utility statements.
+    /// own PREPARE takes no utility statements. The transaction's modes are the connection's own
+    /// (`Conninfo`).
     func prepareTransactionCommands(by deadline: Timestamp) throws(Failure) {
         try enterPipeline()
-        try sendPrepare(
-            "weir_begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", parameterOIDs: [])
+        try sendPrepare("weir_begin", "BEGIN", parameterOIDs: [])
         try sendPrepare("weir_commit", "COMMIT", parameterOIDs: [])
         try sendPrepare("weir_rollback", "ROLLBACK", parameterOIDs: [])
         try sendSync()

@@ -48,10 +48,8 @@ struct Ledger {
 
     // MARK: Statements
 
-    func marker(_ attempt: Int, _ mutation: Mutation?) -> Statement {
-        var insert = Statement.Insert(half.attempts, [[attempt, 0]])
-        if mutation != .staleGeneration { insert.failsUnless = .init(.generation, [0, number]) }
-        return .insert(insert)
+    func marker(_ attempt: Int) -> Statement {
+        .insert(.init(half.attempts, [[attempt, 0]]))
     }
 
     /// - Parameter entries: rows of the replay table.
@@ -61,6 +59,7 @@ struct Ledger {
         case .oldLook, .entriesApart, .memoryOnly: return entry(entries)
         default: if !isOtherEmpty { insert.failsIfIn = half.other.messages }
         }
+        if mutation != .staleGeneration { insert.failsUnless = .init(.generation, [0, number]) }
         return .insert(insert)
     }
 

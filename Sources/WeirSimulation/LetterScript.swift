@@ -54,7 +54,7 @@ struct LetterScript {
             entry.isEmpty || isApart
             ? [letter] : [letter, ledger.gate(entry, mutation)]
         statements = [.marker, .marker] + tail.map { _ in entry.isEmpty ? .letter : .remembered }
-        return .ask([.begin, ledger.marker(attempt, mutation)] + tail, endsInSync: false)
+        return .ask([.begin, ledger.marker(attempt)] + tail, endsInSync: false)
     }
 
     mutating func next(

@@ -60,7 +60,7 @@ struct TransactionScript {
     // MARK: Sending
 
     mutating func start(_ ledger: Ledger, _ registry: Registry) -> Step<Verdict> {
-        var statements: [Statement] = [.begin, ledger.marker(attempt, mutation)]
+        var statements: [Statement] = [.begin, ledger.marker(attempt)]
         purposes = [.begin, .ledger(.marker)]
         let entries = entries(registry)
         if !entries.isEmpty && mutation != .entriesApart {

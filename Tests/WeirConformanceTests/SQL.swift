@@ -46,10 +46,11 @@ extension Statement.Insert {
                 WHERE NOT EXISTS (SELECT FROM \(other) o WHERE o.k = u.k) ORDER BY u.k
                 """
         }
-        if let condition = failure {
+        if !failures.isEmpty {
+            let conditions = failures.map { "(CASE WHEN \($0) END)::regclass IS NULL" }
             sql = """
                 INSERT INTO \(name) SELECT u.k, u.v FROM (VALUES \(values)) u(k, v)
-                WHERE (CASE WHEN \(condition) END)::regclass IS NULL
+                WHERE \(conditions.joined(separator: " AND "))
                 """
         }
         switch conflict {
@@ -65,16 +66,16 @@ extension Statement.Insert {
 
 extension Statement.Insert {
     /// As the gate has it: where it must not go on, it names what does not exist.
-    private var failure: String? {
-        if let other = failsIfIn?.name {
-            let keys = list(rows.map { $0[0] })
-            return "EXISTS (SELECT FROM \(other) WHERE k IN (\(keys))) "
-                + "THEN 'pg_catalog.weir_message_met'"
-        }
-        return failsUnless.map {
+    private var failures: [String] {
+        let changed = failsUnless.map {
             "(SELECT v FROM \($0.table.name) WHERE k = \($0.row[0])) <> \($0.row[1]) "
                 + "THEN 'pg_catalog.weir_generation_changed'"
         }
+        let met = failsIfIn.map {
+            "EXISTS (SELECT FROM \($0.name) WHERE k IN (\(list(rows.map { $0[0] })))) "
+                + "THEN 'pg_catalog.weir_message_met'"
+        }
+        return [changed, met].compactMap { $0 }
     }
 }
 

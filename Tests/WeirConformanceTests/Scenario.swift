@@ -108,8 +108,8 @@ extension Statement {
     static func strictGate(_ rows: [Int]...) -> Statement {
         .insert(Insert(.newer, rows, failsIfIn: .older))
     }
-    /// As the marker has it: fails where the generation is another one.
-    static func marker(_ key: Int, generation: Int) -> Statement {
+    /// As the gate has it, too: fails where the generation is another one.
+    static func entry(_ key: Int, generation: Int) -> Statement {
         .insert(
             Insert(.newer, [[key, 0]], failsUnless: .init(.older, [1, generation])))
     }

@@ -77,26 +77,28 @@ extension Scenario {
                 .wake(.b, "42P01 I"),
             ]),
         Scenario(
-            "a marker fails where the generation is another one",
+            "an entry fails where the generation is another one",
             [
-                .run(.b, .marker(1, generation: 5), "INSERT 0 1 I"),
+                .run(.b, .entry(1, generation: 5), "INSERT 0 1 I"),
                 .run(.a, .put(.older, [1, 5]), "INSERT 0 1 I"),
-                .run(.b, .marker(2, generation: 5), "INSERT 0 1 I"),
-                .run(.b, .marker(3, generation: 4), "42P01 I"),
+                .run(.b, .entry(2, generation: 5), "INSERT 0 1 I"),
+                .run(.b, .entry(3, generation: 4), "42P01 I"),
                 .run(.b, .probe(.older), "SELECT 1 [1] I"),
                 .run(.b, .probe(.items), "SELECT 1 [0] I"),
                 .rows(.newer, [[1, 0], [2, 0]]),
             ]),
         Scenario(
-            "a marker that waits for a rotation sees the generation that it made",
+            "an entry behind a marker that waited for a rotation sees the generation that it made",
             [
                 .run(.a, .put(.older, [1, 5]), "INSERT 0 1 I"),
                 .pipeline(
                     .a, [.begin, .lock(.newer), .set(.older, 1, to: 6)],
                     "BEGIN, LOCK TABLE, UPDATE 1 T"),
-                .run(.b, .marker(1, generation: 5), "waits"),
+                .pipeline(
+                    .b, [.begin, .put(.newer, [1, 0]), .entry(2, generation: 5), .commit], "waits"),
                 .run(.a, .commit, "COMMIT I"),
-                .wake(.b, "42P01 I"),
+                .wake(.b, "BEGIN, INSERT 0 1, 42P01, skipped E"),
+                .rows(.newer, []),
             ]),
         Scenario(
             "readers wait for a truncation",

@@ -22,6 +22,9 @@ import WeirTesting
             var configuration = PostgresWriter.Configuration(
                 conninfo: try database.conninfo(), tables: [TableName("public.items")])
             configuration.replay = .on(window: .seconds(86_400))
+            var policy = TablePolicy()
+            policy.onReject = .deadLetter
+            configuration.policies.policies = [TableName("public.items"): policy]
             idle = PostgresWriter(configuration, number: 0)
             busy = PostgresWriter(configuration, number: 1)
             for writer in [idle, busy] { try await writer.connect() }
@@ -36,7 +39,10 @@ import WeirTesting
         }
 
         func batch(_ message: String?, id: UUID7 = Scene.newID()) throws -> WriteBatch {
-            let record = try Record.decoded(#"{"id":1}"#, for: table, messageID: message)
+            var envelope = Envelope(messageID: message)
+            envelope.source = RecordSource(.record, Array(#"{"id":1}"#.utf8))
+            let record = try Record.decoded(
+                #"{"id":1}"#, for: table, WriteOptions(.insert), key: nil, envelope: envelope)
             let key = record.message.map {
                 MessageKey(
                     identity: .init(high: $0.high, low: $0.low), fingerprint: $0.fingerprint)
@@ -44,6 +50,16 @@ import WeirTesting
             return WriteBatch(
                 id: id, number: BatchNumber(1), attempt: 1, records: [record],
                 messages: key.map { [$0] } ?? [])
+        }
+
+        /// The same, refused and to be kept.
+        func letter(_ message: String) throws -> WriteBatch {
+            let batch = try batch(message)
+            return WriteBatch(
+                id: batch.id, number: batch.number, attempt: 1, work: .deadLetter,
+                records: batch.records, messages: batch.messages,
+                refusal: DatabaseError(
+                    code: .checkViolation, sqlstate: "23514", message: "violates range"))
         }
 
         func inquiry(_ unresolved: Unresolved) throws -> WriteBatch {
@@ -67,6 +83,30 @@ import WeirTesting
         #expect(await stage.idle.write(try stage.batch("m")).effects == [.replayed])
         #expect(await stage.idle.write(try stage.batch("n")).effects == [.inserted])
         #expect(try await stage.rowCount == [["2"]])
+    }
+
+    @Test func aDeadLetterWhoseMessageIsOfTheGenerationBetweenIsNotKept() async throws {
+        let stage = try await Stage()
+        try await stage.rotate()
+        #expect(await stage.busy.write(try stage.batch("m")).effects == [.inserted])
+        try await stage.rotate()
+        #expect(await stage.idle.write(try stage.letter("m")).effects == [.replayed])
+        #expect(await stage.idle.write(try stage.letter("n")).effects == [.deadLettered])
+        #expect(
+            try await stage.database.query("SELECT message_id FROM weir.dead_letter") == [["n"]])
+    }
+
+    /// What has no message ID needs to know nothing of generations, and its marker is found.
+    @Test func whatHasNoMessageIDIsWrittenAtOnce() async throws {
+        let stage = try await Stage()
+        for _ in 0..<2 { try await stage.rotate() }
+        let report = await stage.idle.write(try stage.batch(nil))
+        #expect(report.outcome == .committed && report.statementCount == 1)
+        let unresolved = try #require(report.unresolved)
+        #expect(await stage.busy.write(try stage.inquiry(unresolved)).outcome == .committed)
+        try await stage.rotate()
+        #expect(await stage.busy.write(try stage.inquiry(unresolved)).outcome == .committed)
+        #expect(try await stage.rowCount == [["1"]])
     }
 
     @Test(arguments: 1...3) func aMessageOfTheLastGenerationIsKnown(_ rotations: Int) async throws {

@@ -12,7 +12,7 @@ extension BatchTransaction {
     mutating func sendClaims() throws(Session.Failure) {
         guard let ledger, !isDryRun else { return }
         let parameters = ledger.parameters
-        parameters.appendMarker(batch, ledger.generation)
+        parameters.appendMarker(batch)
         try send(.marker, ledger)
         try sendReleases(ledger)
         let positions = batch.messagePositions
@@ -24,6 +24,7 @@ extension BatchTransaction {
             buffer.appendElement(Int16(RowEffect.implied(by: batch.records[position]).rawValue))
         }
         parameters.appendOrigins(batch, positions)
+        parameters.append(ledger.generation.number)
         // Hardly any batch has such keys.
         let keys = positions.map { batch.records[$0].mintedKey }
         guard keys.contains(where: { $0 != nil }) else { return try send(.gate, ledger) }
@@ -191,12 +192,11 @@ extension WriteBatch {
 }
 
 extension ParameterList {
-    func appendMarker(_ batch: WriteBatch, _ generation: ReplayLedger.Generation) {
+    func appendMarker(_ batch: WriteBatch) {
         removeAll()
         append(batch.id)
         append(Int32(clamping: batch.attempt))
         append(Int32(clamping: batch.records.count))
-        append(generation.number)
     }
 
     func appendIdentities(_ batch: WriteBatch, _ positions: [Int]) {

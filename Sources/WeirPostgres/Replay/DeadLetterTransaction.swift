@@ -71,12 +71,13 @@ struct DeadLetterTransaction {
         try session.sendExecute("weir_begin", [])
         expected.append(.begin)
         let parameters = ledger.parameters
-        parameters.appendMarker(batch, ledger.generation)
+        parameters.appendMarker(batch)
         try send(.marker, .marker)
         for (position, record) in batch.records.enumerated() {
             let message = batch.messages.isEmpty ? nil : batch.messages[position]
             append(record, message, to: parameters)
             let statement: ReplayLedger.Statement = message == nil ? .letter : .remembered
+            if message != nil { parameters.append(ledger.generation.number) }
             try send(statement, .letter(statement, position: position))
         }
         // The letters' numbers are known before COMMIT is sent: callers are told them.

@@ -137,17 +137,13 @@ package final class ReplayLedger {
         let half = generation.current
         return switch statement {
         case .marker:
-            // Two rotations later this half takes entries again, and all else that this connection
-            // knows of the two is wrong. The lock that comes first keeps the number as it is.
             """
             INSERT INTO \(half.attempts) (id, attempt, records, outcome, instance, version)
-            SELECT $1::uuid, $2::int4, $3::int4, 0, \(quotedLiteral(origin.instance)),
-                \(quotedLiteral(origin.version))
-            WHERE (CASE WHEN (SELECT number FROM weir.generation) <> $4::int8
-                THEN '\(Self.changed)' END)::pg_catalog.regclass IS NULL
+            VALUES ($1::uuid, $2::int4, $3::int4, 0, \(quotedLiteral(origin.instance)),
+                \(quotedLiteral(origin.version)))
             """
         case .gate: gate(key: "", array: "")
-        case .gateWithKeys: gate(key: ", key", array: ", $7::text[]")
+        case .gateWithKeys: gate(key: ", key", array: ", $8::text[]")
         case .look:
             [Half.a, .b].map { half in
                 """
@@ -173,8 +169,9 @@ package final class ReplayLedger {
             SELECT $6::uuid, $2::uuid, $24::int8, l.id, \(RowEffect.storedDeadLetter),
                 $17::text, $18::text
             FROM letter l
-            WHERE (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = $6::uuid)
-                THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
+            WHERE \(isCurrent("$25"))
+                AND (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = $6::uuid)
+                    THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
             RETURNING dead_letter
             """
         case .withdraw: "DELETE FROM \(half.messages) WHERE id = ANY ($1::uuid[])"
@@ -199,13 +196,24 @@ package final class ReplayLedger {
             SELECT id, $1::uuid, fingerprint, outcome, request, trace\(key)
             FROM unnest($2::uuid[], $3::int8[], $4::int2[], $5::text[], $6::text[]\(array))
                 AS u(id, fingerprint, outcome, request, trace\(key))
+            WHERE \(isCurrent("$7"))
             """
         if generation.isOtherEmpty { return insert }
         // The other half is frozen, so that it may be asked once and for all of them.
         return insert + """
-             WHERE (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = ANY ($2))
+             AND (CASE WHEN EXISTS (SELECT FROM \(half.other.messages) o WHERE o.id = ANY ($2))
                 THEN '\(Self.met)' END)::pg_catalog.regclass IS NULL
             """
+    }
+
+    /// True while the generation is the one whose number the parameter is. Two rotations later this
+    /// half takes entries again, and all else that this connection knows of the two is wrong. The
+    /// marker, which comes first, has locked the half, so that the number stays as it is.
+    private func isCurrent(_ number: String) -> String {
+        """
+        (CASE WHEN (SELECT number FROM weir.generation) <> \(number)::int8
+            THEN '\(Self.changed)' END)::pg_catalog.regclass IS NULL
+        """
     }
 
     /// Names nothing, now or ever: reading it as a relation is the error that says that a message
