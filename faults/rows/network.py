@@ -75,6 +75,25 @@ def before_commit_in_streams(r: Round) -> None:
     cut(r, Cuts(r, "commit", CUT), mix={"stream": 600, "append": 200, "burst": 100, "again": 100})
 
 
+# One connection to the gateway: its records are written by the thread that reads it.
+ALONE = {
+    "processes": 1, "workers": 1, "pause": 0.002,
+    "mix": {"anonymous": 450, "append": 450, "again": 100},
+}
+
+
+@row("F-41A", "as F-41, where a caller is alone", unknown=("aborted",),
+     at_least={"cuts": CUTS_MIN}, selected=1)
+def before_a_lone_commit(r: Round) -> None:
+    cut(r, Cuts(r, "commit", CUT), **ALONE)
+
+
+@row("F-42A", "as F-42, where a caller is alone", unknown=("committed",),
+     at_least={"cuts": CUTS_MIN}, selected=1)
+def after_a_lone_commit(r: Round) -> None:
+    cut(r, Cuts(r, "reply", CUT), **ALONE)
+
+
 LETTERS_MIX = {"append": 200, "dead": 700, "poison_dead": 28, "again": 100}
 
 
