@@ -199,6 +199,13 @@ class WireTests(unittest.TestCase):
         self.assertTrue(wire.ends_with_commit("SELECT 1; COMMIT"))
         self.assertFalse(wire.ends_with_commit("SELECT 'COMMIT'"))
 
+    def test_sync_commits_what_has_no_begin(self):
+        bind, sync = b"B" + struct.pack("!I", 5) + b"S", b"S" + struct.pack("!I", 4)
+        implicit = wire.Transaction(1, 1, is_implicit=True)
+        self.assertFalse(wire.commits_in(bind + sync[:3], implicit))
+        self.assertTrue(wire.commits_in(bind + sync, implicit))
+        self.assertFalse(wire.commits_in(bind + sync, wire.Transaction(1, 1)))
+
     def test_a_marker_is_found_in_text_and_parameters(self):
         identity = uuid.UUID("01890000-0000-7000-8000-000000000001")
         self.assertEqual(wire.uuid_in(f"INSERT … '{identity}'", b""), str(identity))

@@ -4,7 +4,12 @@ import WeirCore
 import WeirRecord
 
 /// One attempt to write a batch: one transaction, in one round trip where nothing has to be looked
-/// at before COMMIT. Only the command tag `COMMIT` counts as committed.
+/// at before COMMIT.
+///
+/// Such a one has neither BEGIN nor COMMIT: what stands in a pipeline is one transaction, which its
+/// end commits (PostgreSQL, "Extended Query", "Pipelining"). It has committed when the server says
+/// that the pipeline has ended and has said of no error before; any other, by the command tag
+/// `COMMIT` alone.
 struct BatchTransaction {
     let batch: WriteBatch
     let plan: BatchPlan
@@ -57,6 +62,8 @@ struct BatchTransaction {
     var isCommitSent = false
     /// Results have to be looked at before COMMIT is sent.
     private(set) var looksFirst = false
+    /// The end of the pipeline commits.
+    private(set) var isImplicit = false
 
     init(_ batch: WriteBatch, session: Session, ledger: ReplayLedger?, deadline: Timestamp) {
         self.batch = batch
@@ -129,21 +136,22 @@ struct BatchTransaction {
         _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) {
         try session.enterPipeline()
-        try session.sendExecute("weir_begin", [])
-        expected.append(.begin)
+        isImplicit = !looksFirst
+        if !isImplicit {
+            try session.sendExecute("weir_begin", [])
+            expected.append(.begin)
+        }
         try sendClaims()
         for step in plan.steps { try send(step, &cache, &parameters) }
     }
 
     mutating func sendEnd() throws(Session.Failure) {
         if trouble == nil {
-            if isDryRun {
-                try session.sendExecute("weir_rollback", [])
-            } else {
-                isCommitSent = true
-                try session.sendExecute("weir_commit", [])
+            isCommitSent = !isDryRun
+            if !isImplicit {
+                try session.sendExecute(isDryRun ? "weir_rollback" : "weir_commit", [])
+                expected.append(.commit)
             }
-            expected.append(.commit)
         }
         try session.sendSync()
         try session.flush(by: deadline)
@@ -225,20 +233,27 @@ struct BatchTransaction {
             case PGRES_PIPELINE_ABORTED:
                 break
             default:
-                let error = result.error
-                if trouble == nil {
-                    let step = stepIndex(expectation)
-                    trouble = Trouble(
-                        error: error, step: step, statement: ledgerStatement(expectation),
-                        suspect: position(expectation) ?? suspect(step, error, result.hints))
-                }
-                if error.isFatal || session.isBad { throw .lost(error.message) }
+                try meet(result, expectation)
             }
             _ = try session.nextResult(by: deadline)
         }
         expected = []
         answeredCount = 0
         return true
+    }
+
+    /// An error, of one of the statements or of COMMIT.
+    private mutating func meet(
+        _ result: borrowing QueryResult, _ expectation: Expectation
+    ) throws(Session.Failure) {
+        let error = result.error
+        if trouble == nil {
+            let step = stepIndex(expectation)
+            trouble = Trouble(
+                error: error, step: step, statement: ledgerStatement(expectation),
+                suspect: position(expectation) ?? suspect(step, error, result.hints))
+        }
+        if error.isFatal || session.isBad { throw .lost(error.message) }
     }
 
     /// A deferred constraint is not met in a step: then any record may be meant.
@@ -301,19 +316,28 @@ struct BatchTransaction {
         return committed
     }
 
-    func readSync() throws(Session.Failure) {
-        guard let result = try session.nextResult(by: deadline),
-            result.status == PGRES_PIPELINE_SYNC
-        else { throw .lost("the server did not end the pipeline") }
+    /// The end of the pipeline. Where that commits, it may be refused: a deferred constraint is.
+    mutating func readSync() throws(Session.Failure) {
+        guard let result = try session.nextResult(by: deadline) else { throw Self.noEnd }
+        if result.status == PGRES_PIPELINE_SYNC { return }
+        guard isImplicit, result.status == PGRES_FATAL_ERROR else { throw Self.noEnd }
+        try meet(result, .commit)
+        _ = try session.nextResult(by: deadline)
+        guard let end = try session.nextResult(by: deadline), end.status == PGRES_PIPELINE_SYNC
+        else { throw Self.noEnd }
     }
 
-    func rollBack(isAborted: Bool) throws(Session.Failure) {
+    private static let noEnd = Session.Failure.lost("the server did not end the pipeline")
+
+    mutating func rollBack(isAborted: Bool) throws(Session.Failure) {
         if !isAborted {
             try session.sendSync()
             try session.flush(by: deadline)
             try readSync()
         }
         try session.exitPipeline()
+        // The server has done so by itself.
+        if isImplicit { return }
         do {
             try session.query("ROLLBACK", by: deadline)
         } catch {

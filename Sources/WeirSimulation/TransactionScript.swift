@@ -60,8 +60,12 @@ struct TransactionScript {
     // MARK: Sending
 
     mutating func start(_ ledger: Ledger, _ registry: Registry) -> Step<Verdict> {
-        var statements: [Statement] = [.begin, ledger.marker(attempt)]
-        purposes = [.begin, .ledger(.marker)]
+        var statements = [ledger.marker(attempt)]
+        purposes = [.ledger(.marker)]
+        if looksFirst {
+            statements.insert(.begin, at: 0)
+            purposes.insert(.begin, at: 0)
+        }
         let entries = entries(registry)
         if !entries.isEmpty && mutation != .entriesApart {
             statements.append(ledger.gate(entries, mutation))
@@ -81,7 +85,8 @@ struct TransactionScript {
         stage = .committing
         isCommitSent = true
         purposes.append(.commit)
-        return .ask(statements + [.commit], endsInSync: true)
+        // Without BEGIN the end of the pipeline commits.
+        return .ask(statements + (looksFirst ? [.commit] : []), endsInSync: true)
     }
 
     /// Rows for the replay table, in the order in which all gateways claim messages.
@@ -161,6 +166,7 @@ struct TransactionScript {
                     mutation == .entriesApart
                         ? .committedWithoutEntries(report) : .report(report, nil))
             }
+            guard looksFirst else { return .done(judge(hint)) }
             fallthrough
         case .aborting, .rollingBack:
             stage = .rollingBack

@@ -15,8 +15,8 @@ from typing import Callable
 
 from .pg import error_fields
 from .wire import (
-    CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, Point, Transaction, ends_with_commit, exactly,
-    messages, uuid_in,
+    CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, Point, Transaction, commits_in, ends_with_commit,
+    exactly, messages, uuid_in, writes,
 )
 
 # What a script may answer at a point; or (CUT, n), to cut after n bytes of the message, and at what
@@ -100,7 +100,7 @@ class Link:
                 if point.name == "commit":
                     point.transaction.commit_sent = time.monotonic()
                 if self.proxy.script is not None:
-                    point.commit_follows = b"weir_commit\0" in buffer
+                    point.commit_follows = commits_in(buffer, point.transaction)
                     # What came before stands at the server while the script thinks.
                     self.server.sendall(out)
                     out.clear()
@@ -129,29 +129,37 @@ class Link:
         if kind == ord("B"):
             portal, name = message[5:].split(b"\0", 2)[:2]
             sql = self._statements.get(name, "")
-            point = self._statement(sql, message[5 + len(portal) + len(name) + 2 :])
+            point = self._statement(sql, message[5 + len(portal) + len(name) + 2 :], is_bound=True)
             point.message = message
             return point
         if kind == ord("Q"):
             return self._statement(message[5:-1].decode(errors="replace"), b"")
+        if kind == ord("S") and self.transaction is not None and self.transaction.is_implicit:
+            return self._commit(self.transaction, "", message)
         return None
 
-    def _statement(self, sql: str, parameters: bytes) -> Point:
+    def _statement(self, sql: str, parameters: bytes, is_bound: bool = False) -> Point:
         text = sql.lstrip().upper()
-        if text.startswith("BEGIN"):
+        begins = text.startswith("BEGIN")
+        # What a batch writes without BEGIN is committed by the end of its pipeline.
+        is_implicit = is_bound and self.transaction is None and writes(text)
+        if begins or is_implicit:
             with self._lock:
                 self._count += 1
-                self.transaction = Transaction(self.number, self._count)
+                self.transaction = Transaction(self.number, self._count, is_implicit=is_implicit)
         transaction = self.transaction
         if transaction is not None:
             _note(transaction, sql, text, parameters)
         if transaction is not None and ends_with_commit(text):
-            with self._lock:
-                self.transaction, self.last = None, transaction
-                self._awaiting.append(transaction)
-                self.proxy.transactions.append(transaction)
-            return Point("commit", self, transaction, sql)
-        return Point("begin" if text.startswith("BEGIN") else "statement", self, transaction, sql)
+            return self._commit(transaction, sql)
+        return Point("begin" if begins or is_implicit else "statement", self, transaction, sql)
+
+    def _commit(self, transaction: Transaction, sql: str, message: bytes = b"") -> Point:
+        with self._lock:
+            self.transaction, self.last = None, transaction
+            self._awaiting.append(transaction)
+            self.proxy.transactions.append(transaction)
+        return Point("commit", self, transaction, sql, message=message)
 
     # From the server
 
@@ -205,14 +213,37 @@ class Link:
             # After an error in a pipeline COMMIT is skipped: this is its answer too. A FATAL one says
             # nothing of a COMMIT that was sent.
             fatal = fields.get("V", fields.get("S")) in ("FATAL", "PANIC")
-            transaction = self._answered() if not fatal else None
+            transaction = self._failed() if not fatal else None
             if transaction is not None:
                 transaction.error = sqlstate
             return Point("error", self, transaction, message=message, sqlstate=sqlstate)
+        elif kind == ord("Z") and (transaction := self._ended()) is not None:
+            self.last = None
+            if transaction.error is not None:
+                return None
+            transaction.tag = "COMMIT"
+            return Point("reply", self, transaction, message=message)
         elif kind == ord("Z") and self.last is not None and self.last.tag:
             transaction, self.last = self.last, None
             return Point("ready", self, transaction, message=message)
         return None
+
+    def _ended(self) -> Transaction | None:
+        """The transaction without COMMIT that ReadyForQuery says is over: committed, if of no error
+        was said before."""
+        with self._lock:
+            if self._awaiting and self._awaiting[0].is_implicit:
+                return self._awaiting.pop(0)
+            return None
+
+    def _failed(self) -> Transaction | None:
+        """The transaction that an error speaks of: it may come before Sync has passed."""
+        with self._lock:
+            if self._awaiting:
+                first = self._awaiting[0]
+                return first if first.is_implicit else self._awaiting.pop(0)
+            is_open = self.transaction is not None and self.transaction.is_implicit
+            return self.transaction if is_open else None
 
     def _answered(self) -> Transaction | None:
         with self._lock:
@@ -223,7 +254,7 @@ def _note(transaction: Transaction, sql: str, upper: str, parameters: bytes) -> 
     """What a statement tells of its transaction."""
     if len(transaction.statements) < 8:
         transaction.statements.append(sql[:100])
-    if any(word in upper for word in ("INSERT ", "UPDATE ", "DELETE ", "COPY ", "MERGE ")):
+    if writes(upper):
         transaction.writes = True
     if transaction.marker is None and "attempt_" in sql and "INSERT" in upper:
         transaction.marker = uuid_in(sql, parameters)

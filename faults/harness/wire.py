@@ -25,6 +25,7 @@ class Transaction:
     number: int
     marker: str | None = None  # the ID of its row in weir.attempt_a or _b, if it writes one
     is_inquiry: bool = False  # it asks what became of another one
+    is_implicit: bool = False  # without BEGIN and COMMIT: the end of its pipeline commits
     writes: bool = False  # it inserts, updates or deletes
     statements: list[str] = field(default_factory=list)  # how its first ones begin
     commit_sent: float = 0.0
@@ -58,7 +59,8 @@ class Point:
 
     `name` is one of: `begin`, `statement` (each Bind or Query, with its SQL), `commit` (the gateway's
     COMMIT is about to be forwarded), `committing` (it has been), `reply` (the server's answer to
-    COMMIT is here), `ready` (the ReadyForQuery after it), `error` (an ErrorResponse is here).
+    COMMIT is here), `ready` (the ReadyForQuery after it), `error` (an ErrorResponse is here). Of a
+    transaction without COMMIT, Sync is the COMMIT, and ReadyForQuery the answer: it has no `ready`.
     """
 
     name: str
@@ -74,6 +76,18 @@ class Point:
 def ends_with_commit(text: str) -> bool:
     statement = text.rstrip().rstrip(";").rstrip()
     return statement == "COMMIT" or statement.endswith("; COMMIT")
+
+
+def writes(text: str) -> bool:
+    """Of a statement in capitals."""
+    return any(word in text for word in ("INSERT ", "UPDATE ", "DELETE ", "COPY ", "MERGE "))
+
+
+def commits_in(buffer: bytes, transaction: Transaction | None) -> bool:
+    """Whether COMMIT, or what stands for it, is among these messages of the gateway."""
+    if transaction is not None and transaction.is_implicit:
+        return any(message[0] == ord("S") for message in peek(buffer))
+    return b"weir_commit\0" in buffer
 
 
 def uuid_in(sql: str, parameters: bytes) -> str | None:
@@ -112,15 +126,22 @@ def messages(buffer: bytearray):
     """Takes the whole messages off the front of the buffer."""
     at = 0
     try:
-        while len(buffer) - at >= 5:
-            (length,) = struct.unpack_from("!I", buffer, at + 1)
-            if len(buffer) - at < length + 1:
-                break
-            message = bytes(buffer[at : at + length + 1])
-            at += length + 1
+        for message in peek(buffer):
+            at += len(message)
             yield message[0], message
     finally:
         del buffer[:at]
+
+
+def peek(buffer: bytes):
+    """The whole messages in front, and leaves them there."""
+    at = 0
+    while len(buffer) - at >= 5:
+        (length,) = struct.unpack_from("!I", buffer, at + 1)
+        if len(buffer) - at < length + 1:
+            return
+        yield bytes(buffer[at : at + length + 1])
+        at += length + 1
 
 
 def exactly(end: socket.socket, count: int) -> bytes:

@@ -133,7 +133,8 @@ def stop_backend(r: Round) -> None:
         transaction = point.transaction
         if transaction is None or not transaction.is_batch:
             return None
-        what = {"statement": "stopped-before", "commit": "stopped-at-commit"}.get(point.name)
+        first = "begin" if transaction.is_implicit else "statement"
+        what = {first: "stopped-before", "commit": "stopped-at-commit"}.get(point.name)
         pid = point.link.backend_pid
         if what is None:
             return None

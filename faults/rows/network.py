@@ -127,7 +127,7 @@ def inside_answer(r: Round) -> None:
             place[0] += 1
             if at == name:
                 r.fire(f"{at}[{count}]")
-                return (CUT, count)
+                return (CUT, min(count, len(point.message) - 1))
 
     # Both messages are cut in every round, the one after the other.
     r.begin()
@@ -142,4 +142,5 @@ def inside_answer(r: Round) -> None:
 @row("F-50", "COMMIT is answered with ROLLBACK", at_least={"cuts": CUTS_MIN}, selected=1)
 def rolled_back(r: Round) -> None:
     """The server is sent ROLLBACK instead, and says so: nothing of the transaction is there."""
-    cut(r, Cuts(r, "commit", lambda point: bound_to(point.message, b"weir_rollback")))
+    cut(r, Cuts(r, "commit", lambda point: bound_to(point.message, b"weir_rollback"),
+                wanted=lambda transaction: not transaction.is_implicit))

@@ -30,7 +30,7 @@ class Chance:
         if point.name == "reply":
             self.r.fire("cut-after")
             return CUT if transaction.tag == "COMMIT" else None
-        if self.r.rng.random() < 0.3:
+        if self.r.rng.random() < 0.3 and not transaction.is_implicit:
             self.r.fire("rolled-back")
             return bound_to(point.message, b"weir_rollback")
         self.r.fire("cut-before")
