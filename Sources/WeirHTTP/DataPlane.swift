@@ -4,7 +4,7 @@ import WeirCore
 import WeirRecord
 
 /// What every connection of the data listener works with.
-package struct DataPlane: Sendable {
+package final class DataPlane: Sendable {
     let coordinator: Coordinator
     let configuration: ServerConfiguration
     let logger: Logger

@@ -4,18 +4,24 @@ import WeirRecord
 /// forgotten when there are too many; the server is told to forget it too. Only what one batch
 /// needs may be more.
 struct StatementCache {
-    struct Entry {
+    final class Entry {
         let name: String
+        let singleName: String
         let statement: WriteStatement
         /// The server has said that it knows the statement.
-        var isPrepared: Bool
+        var isPrepared = false
         /// The same for the statement's form for one record.
         var isSinglePrepared = false
         /// A record of this shape has been alone before: the next one is likely to be.
         var hasBeenAlone = false
         var lastUse: UInt64
 
-        var singleName: String { name + "_single" }
+        init(name: String, statement: WriteStatement, lastUse: UInt64) {
+            self.name = name
+            singleName = name + "_single"
+            self.statement = statement
+            self.lastUse = lastUse
+        }
     }
 
     /// A table with 64 shapes in use takes 64 of these for each operation.
@@ -39,9 +45,8 @@ struct StatementCache {
     /// The statement for `shape`, made if need be.
     mutating func entry(_ shape: WriteStatement.Shape, _ table: TableSchema) -> Entry {
         useCount += 1
-        if var known = entries[shape] {
+        if let known = entries[shape] {
             known.lastUse = useCount
-            entries[shape] = known
             return known
         }
         while entries.count + singleCount >= Self.countMax,
@@ -53,7 +58,7 @@ struct StatementCache {
         nameCount += 1
         let entry = Entry(
             name: "weir_\(nameCount)", statement: WriteStatement(shape, table: table),
-            isPrepared: false, lastUse: useCount)
+            lastUse: useCount)
         entries[shape] = entry
         return entry
     }

@@ -4,7 +4,7 @@ package import WeirRecord
 ///
 /// Values come as one array per column, and for updates `ord` counts the elements, so that a
 /// returned row names its record. Identifiers come from the catalog only.
-package struct WriteStatement {
+package final class WriteStatement {
     /// Which statement records need: those with equal shapes share one.
     package struct Shape: Hashable {
         var table: Int
