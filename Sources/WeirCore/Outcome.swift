@@ -1,7 +1,7 @@
 /// What became of one attempt to write a batch. The writer classifies; the machine decides what
 /// follows.
 package enum BatchOutcome: Equatable, Sendable {
-    /// The command tag `COMMIT` was read (or `ROLLBACK`, for a dry run).
+    /// The server has said that it is (or rolled back, for a dry run).
     case committed
     /// The database refused a record; everything rolled back. `culprit` is its position in the
     /// attempt, when one statement held only that record.
