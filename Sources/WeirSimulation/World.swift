@@ -304,7 +304,8 @@ package final class World {
     }
 
     func catchUp(_ server: Int) {
-        servers[server].truth.catchUp(with: servers[server].model) { number in
+        let isPrimary = server == primary
+        servers[server].truth.catchUp(with: servers[server].model, isPrimary: isPrimary) { number in
             number < messages.count ? messages[number] : nil
         }
     }
