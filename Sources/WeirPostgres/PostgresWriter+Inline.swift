@@ -54,7 +54,8 @@ extension PostgresWriter {
         case .ended(let report): return report
         case .sent(var transaction, let begun):
             let report = transaction.read(&cache)
-            switch transaction.refusal {
+            // What a connection that is lost still has to say would be taken for something else.
+            switch report.isConnected ? transaction.refusal : nil {
             // It was rolled back, and more than one transaction is needed.
             case .messageMet, .generationClosed: return write(batch)
             case .letterGone, .ordinary, .broken, nil:

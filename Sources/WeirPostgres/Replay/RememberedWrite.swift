@@ -49,7 +49,8 @@ struct RememberedWrite {
                 isWhole ? batch : batch.keeping(remaining), &cache, &parameters)
             last = decision.merged(report)
             statementCount += report.statementCount
-            switch refusal {
+            // What a connection that is lost still has to say would be taken for something else.
+            switch report.isConnected ? refusal : nil {
             case .messageMet:
                 decision = try look()
                 statementCount += 1
