@@ -77,10 +77,13 @@ package enum WriterTask: Sendable {
 extension BatchWriter {
     /// Connects, writes what the coordinator hands out, and connects again when the connection is
     /// lost, until the coordinator says stop.
-    package func run(_ id: WriterID, for coordinator: Coordinator) async {
+    ///
+    /// - Parameter isReady: it is connected, and the coordinator has been told.
+    package func run(_ id: WriterID, for coordinator: Coordinator, isReady: Bool = false) async {
         var failures = 0
         var random = SplitMix64(seed: UInt64(id.number) &* 0x9E37_79B9_7F4A_7C15 ^ coordinator.seed)
         let backoff = Backoff(min: .milliseconds(100), max: .seconds(2))
+        if isReady { serve(id, coordinator) }
         while !coordinator.isStopping {
             coordinator.connecting(id)
             do {

@@ -40,11 +40,14 @@ package final class PostgresPool: Service {
         coordinator.setBudget(budget.connections)
         logger.info("connections: \(budget.derivation)")
         let writers = (0..<budget.connections).map { PostgresWriter(configuration, number: $0) }
-        await open(writers)
+        let readyCount = await open(writers)
         coordinator.markStarted()
         await withDiscardingTaskGroup { tasks in
             for (number, writer) in writers.enumerated() {
-                tasks.addTask { await writer.run(WriterID(number), for: self.coordinator) }
+                tasks.addTask {
+                    await writer.run(
+                        WriterID(number), for: self.coordinator, isReady: number < readyCount)
+                }
             }
         }
     }
@@ -71,8 +74,9 @@ package final class PostgresPool: Service {
         return nil
     }
 
-    /// Opens the connections and reads the catalog before anybody is served.
-    private func open(_ writers: [PostgresWriter]) async {
+    /// Opens the connections and reads the catalog before anybody is served. Returns how many of
+    /// the writers may be given records.
+    private func open(_ writers: [PostgresWriter]) async -> Int {
         for (number, writer) in writers.enumerated() {
             coordinator.connecting(WriterID(number))
             do {
@@ -83,8 +87,11 @@ package final class PostgresPool: Service {
             } catch {
                 // Each writer tries again by itself; waiting here for all would hold up the
                 // listener.
-                return coordinator.connectFailed(WriterID(number), error, failures: 1)
+                coordinator.connectFailed(WriterID(number), error, failures: 1)
+                return number
             }
+            coordinator.writerReady(WriterID(number), inline: writer)
         }
+        return writers.count
     }
 }

@@ -5,6 +5,17 @@ import WeirPostgres
 
 /// The database comes, goes, changes; the gateway is asked to stop.
 @Suite(.cluster, .serialized, .timeLimit(.minutes(2))) struct LifecycleTests {
+    /// The first record that is sent, however soon, is not refused for want of a connection.
+    @Test func connectionsAreThereBeforeTheListenerAccepts() async throws {
+        let database = try Database()
+        try database.execute(ordersSQL)
+        for _ in 0..<20 {
+            try await withGateway(
+                conninfo: database.conninfo, tables: ["orders"], connections: 3
+            ) { #expect($0.coordinator.figures().gauges.connections == 3) }
+        }
+    }
+
     @Test func theAdminListenerHasProbesAndFigures() async throws {
         try await withOrders { gateway, _ in
             _ = try await gateway.client().request("POST", "/v1/tables/orders/records", "{}")
