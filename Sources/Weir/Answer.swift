@@ -1,60 +1,6 @@
 package import WeirCore
 package import WeirRecord
 
-/// What one ticket stands for.
-enum Cargo: Sendable {
-    case one(Record)
-    case pack(Pack)
-
-    var first: Record {
-        switch self {
-        case .one(let record): record
-        case .pack(let pack): pack.records[0]
-        }
-    }
-
-    var count: Int {
-        switch self {
-        case .one: 1
-        case .pack(let pack): pack.records.count
-        }
-    }
-}
-
-/// Neighbouring records of one caller and one table that travel as one.
-struct Pack: Sendable {
-    let records: [Record]
-    /// Of what each in turn is ordered by: its row, and its order key.
-    let orderHashes: [UInt64]
-    /// Where those of each end; empty where each has one, or none has any.
-    let hashEnds: [Int32]
-    let byteCount: Int
-
-    init(_ records: [Record]) {
-        self.records = records
-        var hashes: [UInt64] = []
-        hashes.reserveCapacity(records.count)
-        var isUneven = false
-        for record in records {
-            if let hash = record.orderHash { hashes.append(hash) }
-            if let hash = record.orderKeyHash { hashes.append(hash) }
-            isUneven = isUneven || (record.orderHash == nil) == (record.orderKeyHash == nil)
-        }
-        orderHashes = hashes
-        hashEnds = isUneven && !hashes.isEmpty ? Self.ends(records) : []
-        byteCount = records.reduce(0) { $0 + $1.byteCount }
-    }
-
-    private static func ends(_ records: [Record]) -> [Int32] {
-        var end: Int32 = 0
-        return records.map { record in
-            end += record.orderHash == nil ? 0 : 1
-            end += record.orderKeyHash == nil ? 0 : 1
-            return end
-        }
-    }
-}
-
 /// The fates of one of a waiter's records, or of several in a row.
 package struct Answer: Sendable {
     enum Fates: Sendable {
@@ -64,25 +10,25 @@ package struct Answer: Sendable {
         case failed(Failure)
     }
 
-    package let waiter: any Waiter
+    let parcel: Parcel
+    let fates: Fates
+
+    package var waiter: any Waiter { parcel.waiter }
     /// The waiter's own number for the record, or for the first of them: the others follow in a
     /// row.
-    package let index: Int
-    let cargo: Cargo
-    let fates: Fates
-    package let admittedAt: Timestamp
+    package var index: Int { parcel.index }
+    package var admittedAt: Timestamp { parcel.admittedAt }
     /// Of the first record's minted ID, which those of the others follow; 0 where none was minted.
-    package var tick: UInt64 = 0
-
+    package var tick: UInt64 { parcel.tick }
     /// The only record, or the first of several.
-    package var record: Record { cargo.first }
+    package var record: Record { parcel.cargo.first }
 
     /// The fate of `record`.
     package var fate: Fate { fate(of: record, at: 0) }
 
     /// Calls `body` for each record, in order.
     package func forEach(_ body: (_ index: Int, _ record: Record, _ fate: Fate) -> Void) {
-        switch cargo {
+        switch parcel.cargo {
         case .one(let record): body(index, record, fate(of: record, at: 0))
         case .pack(let pack):
             for (offset, record) in pack.records.enumerated() {
@@ -95,7 +41,9 @@ package struct Answer: Sendable {
     /// the fate of the first of them. Records of a pack have no message IDs, so that what the
     /// database says of the others differs in their keys at most.
     package func forEachRun(_ body: (_ places: Range<Int>, _ fate: Fate) -> Void) {
-        guard case .stored(let results, _) = fates else { return body(0..<cargo.count, fate) }
+        guard case .stored(let results, _) = fates else {
+            return body(0..<parcel.cargo.count, fate)
+        }
         var start = 0
         while start < results.count {
             let effect = results[results.startIndex + start].effect
@@ -114,7 +62,7 @@ package struct Answer: Sendable {
     ) {
         guard case .stored(let results, _) = fates else { return }
         let start = results.startIndex
-        switch cargo {
+        switch parcel.cargo {
         case .one(let record): body(0, record, results[start])
         case .pack(let pack):
             for place in places { body(place, pack.records[place], results[start + place]) }
@@ -125,7 +73,7 @@ package struct Answer: Sendable {
     package func fate(at place: Int) -> Fate { fate(of: record(at: place), at: place) }
 
     package func record(at place: Int) -> Record {
-        switch cargo {
+        switch parcel.cargo {
         case .one(let record): record
         case .pack(let pack): pack.records[place]
         }

@@ -97,7 +97,7 @@ extension Coordinator.State {
     ) -> MessageHistory? {
         if let (ticket, standing) = machine.standing(of: identity), let item = held[ticket.slot] {
             var history = MessageHistory(item, standing, at: wall)
-            history.table = table(item.cargo.first.table.number)
+            history.table = table(item.parcel.cargo.first.table.number)
             return history
         }
         let minted = tick.flatMap {
@@ -153,10 +153,11 @@ extension Coordinator.State {
         _ item: Coordinator.Held, _ range: Range<Int>, _ outcome: MessageHistory.Outcome,
         _ batchID: UUID7?, _ isLate: Bool, _ now: Timestamp, _ actions: inout Coordinator.Actions
     ) {
+        let parcel = item.parcel
         var entry = HistoryRing.Entry(
-            identity: item.message?.identity,
-            tick: item.tick == 0 ? 0 : item.tick + UInt64(range.lowerBound), count: range.count,
-            outcome: outcome, table: item.cargo.first.table.number, receivedAt: item.admittedAt,
+            identity: parcel.message?.identity,
+            tick: parcel.tick == 0 ? 0 : parcel.tick + UInt64(range.lowerBound), count: range.count,
+            outcome: outcome, table: parcel.cargo.first.table.number, receivedAt: parcel.admittedAt,
             endedAt: now, ticket: item.ticket)
         if let mark = item.mark {
             entry.attempts = Int32(clamping: mark.attempt)
@@ -164,7 +165,7 @@ extension Coordinator.State {
             entry.batchID = batchID ?? mark.id
             entry.reason = mark.reason
         }
-        entry.origin = item.origin
+        entry.origin = parcel.origin
         history.insert(entry)
         if actions.logs.takes(outcome, isLate: isLate) {
             actions.logs.lines.append(
@@ -184,15 +185,13 @@ extension Coordinator.State {
         for ticket in running[writer.number] {
             guard let item = held[ticket.slot], item.ticket == ticket else { continue }
             let start = position
-            position += item.cargo.count
+            position += item.parcel.cargo.count
             guard item.isAnswered, !machine.holds(ticket),
                 !effects.unpackings.contains(where: { $0.pack == ticket })
             else { continue }
             held[ticket.slot]?.isWritten = true
-            let fates = lateFates(item.cargo, outcome, at: start, actions)
-            let answer = Answer(
-                waiter: item.waiter, index: item.index, cargo: item.cargo, fates: fates,
-                admittedAt: item.admittedAt)
+            let fates = lateFates(item.parcel.cargo, outcome, at: start, actions)
+            let answer = Answer(parcel: item.parcel, fates: fates)
             write(item, answer, isLate: true, now: now, &actions)
         }
     }
@@ -224,14 +223,15 @@ extension Coordinator.State {
         guard item.isWrittenDown, !item.isWritten else { return }
         let outcome: MessageHistory.Outcome =
             item.isTold ? .failed(.deadlineExceeded, sqlstate: nil) : .abandoned
-        write(item, 0..<item.cargo.count, outcome, nil, true, now, &actions)
+        write(item, 0..<item.parcel.cargo.count, outcome, nil, true, now, &actions)
     }
 }
 
 extension Coordinator.Held {
     /// Those that joined another one are that one's repetitions; a dry run leaves nothing.
     fileprivate var isWrittenDown: Bool {
-        !isJoined && (tick != 0 || message != nil) && !cargo.first.options.isDryRun
+        !parcel.isJoined && (parcel.tick != 0 || parcel.message != nil)
+            && !parcel.cargo.first.options.isDryRun
     }
 }
 
@@ -268,15 +268,15 @@ extension MessageHistory {
             self.init(.unresolved)
             outcome = .unknown(isResolving: true)
         }
-        receivedAt = wall(item.admittedAt)
+        receivedAt = wall(item.parcel.admittedAt)
         if let mark = item.mark {
             batchID = mark.id
             batchedAt = wall(mark.assignedAt)
             attempts = mark.attempt
             lastReason = mark.reason
         }
-        requestID = item.origin?.requestID
-        traceID = item.origin?.traceID
+        requestID = item.parcel.origin?.requestID
+        traceID = item.parcel.origin?.traceID
     }
 
     /// One that has ended.

@@ -90,9 +90,10 @@ extension Coordinator.State {
         let receipt = BatchReceipt(
             id: first.batchID, recordCount: 1, assignedAt: now, finishedAt: now,
             databaseTime: .zero)
-        let answer = Answer(
-            waiter: submission.waiter, index: submission.index, cargo: .one(submission.record),
-            fates: .stored([result], receipt), admittedAt: now)
+        let parcel = Parcel(
+            .one(submission.record), waiter: submission.waiter, index: submission.index,
+            admittedAt: now)
+        let answer = Answer(parcel: parcel, fates: .stored([result], receipt))
         metrics.count(answer.fate)
         metrics.countReplay()
         actions.answers.append(answer)

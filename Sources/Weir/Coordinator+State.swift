@@ -118,7 +118,7 @@ extension Coordinator.State {
     /// the gateway mints them, and that one is stored nowhere: its caller is told the first one.
     private func told(_ submission: Coordinator.Submission, _ admission: Admission) -> Record {
         guard submission.record.mintedColumn != nil, let original = admission.original,
-            case .one(let first)? = held[original.slot]?.cargo
+            case .one(let first)? = held[original.slot]?.parcel.cargo
         else { return submission.record }
         return first
     }
@@ -128,10 +128,11 @@ extension Coordinator.State {
         _ source: Coordinator.Source, groupSerial: Int = 0, message: MessageKey? = nil,
         isJoined: Bool = false, now: Timestamp, _ actions: inout Coordinator.Actions
     ) {
-        let item = Coordinator.Held(
-            ticket: ticket, cargo: cargo, waiter: submission.waiter, index: submission.index,
-            admittedAt: now, groupSerial: groupSerial, message: message, isJoined: isJoined,
-            tick: source.tick, origin: cargo.first.origin ?? source.origin)
+        let parcel = Parcel(
+            cargo, waiter: submission.waiter, index: submission.index, admittedAt: now,
+            groupSerial: groupSerial, message: message, isJoined: isJoined, tick: source.tick,
+            origin: cargo.first.origin ?? source.origin)
+        let item = Coordinator.Held(ticket: ticket, parcel: parcel)
         keep(item)
         if actions.logs.takesAll { actions.logs.lines.append(HistoryLine(.received, item)) }
     }
@@ -142,16 +143,15 @@ extension Coordinator.State {
     }
 
     private mutating func unpack(_ unpacking: Unpacking) {
-        guard let whole = held[unpacking.pack.slot], case .pack(let pack) = whole.cargo else {
+        guard let whole = held[unpacking.pack.slot], case .pack(let pack) = whole.parcel.cargo
+        else {
             preconditionFailure("only a pack comes apart")
         }
         for (offset, ticket) in unpacking.parts.enumerated() {
             keep(
                 .init(
-                    ticket: ticket, cargo: .one(pack.records[offset]), waiter: whole.waiter,
-                    index: whole.index + offset, admittedAt: whole.admittedAt,
-                    isAnswered: whole.isAnswered, isTold: whole.isTold,
-                    tick: whole.tick + UInt64(offset), origin: whole.origin, mark: whole.mark))
+                    ticket: ticket, parcel: whole.parcel.part(offset, of: pack),
+                    isAnswered: whole.isAnswered, isTold: whole.isTold, mark: whole.mark))
         }
         held[unpacking.pack.slot] = nil
     }
@@ -288,20 +288,21 @@ extension Coordinator.State {
                     actions.logs.lines.append(HistoryLine(event, item))
                 }
             }
-            if item.groupSerial != 0 {
+            let parcel = item.parcel
+            if parcel.groupSerial != 0 {
                 let position = records.count
-                if item.groupSerial == lastSerial, let last = groups.last {
+                if parcel.groupSerial == lastSerial, let last = groups.last {
                     groups[groups.count - 1] = last.lowerBound..<(position + 1)
                 } else {
                     groups.append(position..<(position + 1))
                 }
             }
-            lastSerial = item.groupSerial
-            if let message = item.message {
+            lastSerial = parcel.groupSerial
+            if let message = parcel.message {
                 while messages.count < records.count { messages.append(nil) }
                 messages.append(message)
             }
-            switch item.cargo {
+            switch parcel.cargo {
             case .one(let record): records.append(record)
             case .pack(let pack): records += pack.records
             }
@@ -321,15 +322,14 @@ extension Coordinator.State {
         guard let item = held[resolution.ticket.slot] else {
             preconditionFailure("a ticket was resolved that nobody holds")
         }
-        let fates = fates(of: item.cargo, resolution.verdict, actions)
-        if let message = item.message,
+        let parcel = item.parcel
+        let fates = fates(of: parcel.cargo, resolution.verdict, actions)
+        if let message = parcel.message,
             case .stored(let results, let receipt) = fates, let result = results.first
         {
-            remember(message, item.cargo.first, result, receipt.id)
+            remember(message, parcel.cargo.first, result, receipt.id)
         }
-        let answer = Answer(
-            waiter: item.waiter, index: item.index, cargo: item.cargo, fates: fates,
-            admittedAt: item.admittedAt, tick: item.tick)
+        let answer = Answer(parcel: parcel, fates: fates)
         write(item, answer, now: now, &actions)
         answer.forEachRun { metrics.count($1, times: $0.count) }
         actions.answers.append(answer)

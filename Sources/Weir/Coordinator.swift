@@ -30,29 +30,16 @@ package final class Coordinator: Sendable {
         }
     }
 
-    /// What a ticket stands for, and who waits for it.
+    /// What a ticket stands for, and how far it has come.
     struct Held {
         let ticket: Ticket
-        let cargo: Cargo
-        let waiter: any Waiter
-        /// The waiter's own number for the record, or for the first of a pack.
-        let index: Int
-        let admittedAt: Timestamp
-        /// Tells apart groups; 0 is no group.
-        var groupSerial = 0
-        /// Of a single record that carries one and is no dry run.
-        var message: MessageKey?
+        let parcel: Parcel
         /// Its caller has been answered, or has left, and the record goes on.
         var isAnswered = false
         /// Its caller has been answered.
         var isTold = false
         /// How it ended has been written down since.
         var isWritten = false
-        /// Waits for another record's answer.
-        var isJoined = false
-        /// Of the minted ID, or of the first of them; 0 where none was minted.
-        var tick: UInt64 = 0
-        var origin: RecordOrigin?
         /// The last attempt.
         var mark: BatchMark?
         /// Why it is to be a dead letter. In a box: hardly any record has one.

@@ -52,20 +52,20 @@ struct HistoryLine {
 
     init(_ event: Event, _ item: Coordinator.Held) {
         self.event = event
-        messageID = item.cargo.first.messageID
-        tick = item.tick
-        count = item.cargo.count
-        table = item.cargo.first.table.publicName
-        origin = item.origin
+        messageID = item.parcel.cargo.first.messageID
+        tick = item.parcel.tick
+        count = item.parcel.cargo.count
+        table = item.parcel.cargo.first.table.publicName
+        origin = item.parcel.origin
     }
 
     init(_ item: Coordinator.Held, _ entry: HistoryRing.Entry, isLate: Bool, offset: Int) {
         event = .ended(
             entry.outcome, entry.batchID, attempts: Int(entry.attempts), isLate: isLate)
-        messageID = item.cargo.first.messageID
+        messageID = item.parcel.cargo.first.messageID
         tick = entry.tick
         count = Int(entry.count)
-        table = item.cargo.first.table.publicName
+        table = item.parcel.cargo.first.table.publicName
         origin = entry.origin
     }
 
