@@ -32,6 +32,31 @@ extension Coordinator {
         return (result, turn)
     }
 
+    /// Admits records of several requests in one step, as if one came after the other.
+    ///
+    /// - Returns: what there is to say of each, in their order.
+    package func submit(
+        each submissions: [(submission: Submission, origin: RecordOrigin)]
+    ) -> [Result<Ticket?, Failure>] {
+        guard !submissions.isEmpty else { return [] }
+        let now = time.now
+        let tick = ids.reserve(submissions.count, unixNanoseconds: time.unixNanoseconds)
+        // Before the lock, under which everybody else's records wait.
+        let entries = submissions.map(\.submission.entry)
+        var results: [Result<Ticket?, Failure>] = []
+        results.reserveCapacity(entries.count)
+        act(now) { state, actions in
+            for (place, (submission, origin)) in submissions.enumerated() {
+                let isNamed = submission.record.messageID != nil
+                let source = Source(tick: isNamed ? 0 : tick + UInt64(place), origin: origin)
+                results.append(
+                    state.admit(submission, entries[place], source, now: now, &actions))
+            }
+            return state.machine.dispatch(now: now)
+        }
+        return results
+    }
+
     /// Admits many records in one step; those of one group must be adjacent. Returns the refused
     /// ones.
     ///

@@ -1,5 +1,6 @@
 import DequeModule
 import NIOCore
+import NIOHTTP1
 import Weir
 import WeirCore
 import WeirRecord
@@ -31,7 +32,7 @@ extension ConnectionHandler {
         }
         loop.text.beginBody()
         var head = exchange.head(result.effect == .inserted ? 201 : 200)
-        if exchange.preferences.isMinimal {
+        if exchange.request.preferences.isMinimal {
             if head.status == 200 { head.status = 204 }
         } else {
             loop.text.body.appendStored(
@@ -43,7 +44,7 @@ extension ConnectionHandler {
             queue: receipt.assignedAt - answer.admittedAt,
             batch: Nanoseconds(inBatch.count - receipt.databaseTime.count),
             database: receipt.databaseTime)
-        head.preferenceApplied = exchange.preferences.applied
+        head.preferenceApplied = exchange.request.preferences.applied
         head.isReplay = result.effect == .replayed
         complete(exchange, head)
     }
@@ -82,10 +83,17 @@ extension ConnectionHandler {
     }
 
     /// Answers a request that cannot be read to its end. Answers that are owed come first.
-    func refuseAndClose(_ fields: RequestHead, _ failure: Failure) {
-        var fields = fields
-        fields.isKeepAlive = false
-        refuse(open(fields), failure)
+    ///
+    /// - Parameter exchange: `nil` where not even its head could be read.
+    func refuseAndClose(_ exchange: Exchange?, _ failure: Failure) {
+        let exchange =
+            exchange
+            ?? Exchange(
+                number: exchangeCount, HTTPRequestHead(version: .http1_1, method: .GET, uri: "/"),
+                mintedID: plane.mint())
+        exchange.isKeepAlive = false
+        open(exchange)
+        refuse(exchange, failure)
         flush()
     }
 

@@ -6,36 +6,35 @@ import WeirRecord
 
 // From a whole request to the records it brings.
 extension ConnectionHandler {
-    func handle(_ head: HTTPRequestHead, _ fields: RequestHead, _ body: ByteBuffer) {
-        let exchange = open(fields)
-        if let defect = fields.defect { return refuse(exchange, Failure(defect)) }
-        perform(exchange, head, fields, body)
+    func handle(_ exchange: Exchange, _ body: ByteBuffer) {
+        open(exchange)
+        if let defect = exchange.request.defect { return refuse(exchange, Failure(defect)) }
+        perform(exchange, body)
     }
 
-    private func perform(
-        _ exchange: Exchange, _ head: HTTPRequestHead, _ fields: RequestHead, _ body: ByteBuffer
-    ) {
+    private func perform(_ exchange: Exchange, _ body: ByteBuffer) {
         do {
-            switch try route(fields.isHeadRequest ? .GET : head.method, head.uri) {
+            let method = exchange.request.isHeadRequest ? .GET : exchange.method
+            switch try route(method, exchange.target) {
             case .insert(let table):
-                try insert(exchange, fields, table, body)
+                try insert(exchange, table, body)
             case .write(let operation, let table, let key):
-                try writeOne(exchange, fields, table, operation, key: key, body)
+                try writeOne(exchange, table, operation, key: key, body)
             case .bulk:
-                try startMany(exchange, fields, .bulk, body)
+                try startMany(exchange, .bulk, body)
             case .tables:
                 answer(exchange, TableDescription.list(plane))
             case .table(let name):
                 answer(exchange, TableDescription.json(try plane.table(name), plane))
             case .message(let id):
-                tellHistory(exchange, fields, id)
+                tellHistory(exchange, id)
             case .openAPI:
                 answer(exchange, OpenAPI.document(version: plane.configuration.version))
             }
         } catch let failure as Failure {
-            refuse(exchange, failure, unlessChanged: (head, fields, body))
+            refuse(exchange, failure, unlessChanged: body)
         } catch let defect as Defect {
-            refuse(exchange, Failure(defect), unlessChanged: (head, fields, body))
+            refuse(exchange, Failure(defect), unlessChanged: body)
         } catch let routing as RouteFailure {
             refuse(exchange, routing)
         } catch {
@@ -57,28 +56,26 @@ extension ConnectionHandler {
 
     /// Refuses the request, unless the table has changed meanwhile so that it is right now.
     private func refuse(
-        _ exchange: Exchange, _ failure: Failure,
-        unlessChanged request: (HTTPRequestHead, RequestHead, ByteBuffer)
+        _ exchange: Exchange, _ failure: Failure, unlessChanged body: ByteBuffer
     ) {
         guard failure.code.dependsOnDefinition, !exchange.isCatalogConfirmed else {
-            return refuse(exchange, failure, unlessCommitted: request)
+            return refuse(exchange, failure, unlessCommitted: body)
         }
-        confirmCatalog(for: exchange, timeout: request.1.timeout) { connection, trouble in
+        confirmCatalog(for: exchange) { connection, trouble in
             if let trouble { return connection.refuse(exchange, trouble) }
-            connection.perform(exchange, request.0, request.1, request.2)
+            connection.perform(exchange, body)
         }
     }
 
     /// Goes on with `body` on this event loop once the catalog has been looked at, if somebody
     /// still waits for the exchange's answer.
     func confirmCatalog(
-        for exchange: Exchange, timeout: Nanoseconds?,
-        _ body: @escaping (ConnectionHandler, Failure?) -> Void
+        for exchange: Exchange, _ body: @escaping (ConnectionHandler, Failure?) -> Void
     ) {
         guard let eventLoop else { return }
         exchange.isCatalogConfirmed = true
         let this = NIOLoopBound((self, exchange, body), eventLoop: eventLoop)
-        plane.coordinator.confirmCatalog(by: plane.deadline(timeout)) { trouble in
+        plane.coordinator.confirmCatalog(by: plane.deadline(exchange.request.timeout)) { trouble in
             eventLoop.execute {
                 let (connection, exchange, body) = this.value
                 guard connection.exchanges.contains(where: { $0 === exchange }) else { return }
@@ -89,10 +86,10 @@ extension ConnectionHandler {
     }
 
     /// Answers what is known of a message.
-    private func tellHistory(_ exchange: Exchange, _ fields: RequestHead, _ id: String) {
+    private func tellHistory(_ exchange: Exchange, _ id: String) {
         guard let eventLoop else { return }
         let this = NIOLoopBound((self, exchange), eventLoop: eventLoop)
-        plane.coordinator.history(of: id, by: plane.deadline(fields.timeout)) { result in
+        plane.coordinator.history(of: id, by: plane.deadline(exchange.request.timeout)) { result in
             eventLoop.execute {
                 let (connection, exchange) = this.value
                 guard connection.exchanges.contains(where: { $0 === exchange }) else { return }
@@ -112,27 +109,23 @@ extension ConnectionHandler {
         }
     }
 
-    func open(_ fields: RequestHead) -> Exchange {
-        let exchange = Exchange(
-            number: exchangeCount, head: fields, mintedID: plane.mint())
+    /// Its answer is due after those of the exchanges before it.
+    func open(_ exchange: Exchange) {
         exchangeCount += 1
         exchanges.append(exchange)
-        if !fields.isKeepAlive { reading = .closed }
-        return exchange
+        if !exchange.isKeepAlive { reading = .closed }
     }
 
-    private func insert(
-        _ exchange: Exchange, _ fields: RequestHead, _ table: String, _ body: ByteBuffer
-    ) throws {
+    private func insert(_ exchange: Exchange, _ table: String, _ body: ByteBuffer) throws {
         let span = body.readableBytesUInt8Span
         var cursor = JSONCursor(0..<span.count)
-        switch fields.mediaType {
+        switch exchange.request.mediaType {
         case .json where cursor.peek(span) != UInt8(ascii: "["):
-            try writeOne(exchange, fields, table, .insert, key: nil, body)
+            try writeOne(exchange, table, .insert, key: nil, body)
         case .json, .ndjson, .csv:
             let schema = try plane.table(table)
-            let options = try plane.options(.insert, fields.preferences, schema)
-            try startMany(exchange, fields, .table(schema, options), body)
+            let options = try plane.options(.insert, exchange.request.preferences, schema)
+            try startMany(exchange, .table(schema, options), body)
         case .other:
             throw unsupported
         }
@@ -148,11 +141,12 @@ extension ConnectionHandler {
 
     /// The hot path: one record, from its bytes to the coordinator.
     private func writeOne(
-        _ exchange: Exchange, _ fields: RequestHead, _ table: String,
-        _ operation: WeirRecord.Operation, key: [[UInt8]]?, _ body: ByteBuffer
+        _ exchange: Exchange, _ table: String, _ operation: WeirRecord.Operation,
+        key: [[UInt8]]?, _ body: ByteBuffer
     ) throws {
+        let request = exchange.request
         let schema = try plane.table(table)
-        let options = try plane.options(operation, fields.preferences, schema)
+        let options = try plane.options(operation, request.preferences, schema)
         let span = body.readableBytesUInt8Span
         guard span.count <= plane.configuration.recordByteCountMax else {
             throw Failure(
@@ -162,16 +156,16 @@ extension ConnectionHandler {
         var decoder = RecordDecoder(table: schema, options: options, expectedByteCount: span.count)
         if let key { try decoder.takePathKey(key) }
         if options.operation != .delete {
-            guard fields.mediaType == .json else { throw unsupported }
+            guard request.mediaType == .json else { throw unsupported }
             var cursor = JSONCursor(0..<span.count)
             try decoder.takeObject(&cursor, span)
             try cursor.expectEnd(span)
         }
-        var envelope = Envelope(messageID: fields.messageID, orderKey: fields.orderKey)
+        var envelope = Envelope(messageID: request.messageID, orderKey: request.orderKey)
         if envelope.messageID != nil {
             envelope.origin = exchange.origin
             envelope.fingerprint = try Fingerprint.ofRequest(
-                schema, operation, fields.preferences, key: key, span)
+                schema, operation, request.preferences, key: key, span)
         }
         if schema.policy.onReject == .deadLetter {
             var bytes: [UInt8] = []
@@ -182,10 +176,13 @@ extension ConnectionHandler {
         guard let waiter else { return }
         let submission = Coordinator.Submission(
             record: record, waiter: waiter, index: Answer.index(exchange: exchange.number, item: 0),
-            deadline: plane.deadline(fields.timeout))
+            deadline: plane.deadline(request.timeout))
+        guard loop.hasOneConnection && exchanges.count == 1 else {
+            return loop.gather(
+                GatheredRecord(submission: submission, exchange: exchange, connection: self))
+        }
         let (result, turn) = plane.coordinator.submit(
-            submission, from: exchange.origin,
-            mayWriteInline: loop.hasOneConnection && exchanges.count == 1)
+            submission, from: exchange.origin, mayWriteInline: true)
         if let turn { self.turn = turn }
         switch result {
         case .success(let ticket): exchange.state = .record(ticket)
@@ -194,14 +191,12 @@ extension ConnectionHandler {
     }
 
     private func startMany(
-        _ exchange: Exchange, _ fields: RequestHead, _ target: ManyRecords.Target,
-        _ body: ByteBuffer
+        _ exchange: Exchange, _ target: ManyRecords.Target, _ body: ByteBuffer
     ) throws {
-        guard fields.mediaType != .other else { throw unsupported }
+        guard exchange.request.mediaType != .other else { throw unsupported }
         guard let waiter, let context else { return }
         let many = try ManyRecords(
-            exchange: exchange, fields: fields, target: target, body: body, plane: plane,
-            waiter: waiter)
+            exchange: exchange, target: target, body: body, plane: plane, waiter: waiter)
         exchange.state = .many(many)
         many.start(on: self, eventLoop: context.eventLoop)
     }

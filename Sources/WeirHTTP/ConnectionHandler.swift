@@ -15,7 +15,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         /// Between requests.
         case idle
         /// A head has come; its body may follow.
-        case body(HTTPRequestHead, RequestHead, ByteBuffer?)
+        case body(Exchange, ByteBuffer?)
         /// The request was answered before it ended; the rest of it is passed over.
         case discarding
         /// Nothing more is read: an error, or the last request.
@@ -56,6 +56,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        loop.handOver()
         for exchange in exchanges {
             switch exchange.state {
             case .record(let ticket?): plane.coordinator.cancel(ticket)
@@ -83,25 +84,25 @@ final class ConnectionHandler: ChannelInboundHandler {
             partialSince = nil
             begin(head)
         case .body(var part):
-            guard case .body(let head, let fields, var body) = reading else { return }
+            guard case .body(let exchange, var body) = reading else { return }
             reading = .discarding
             let size = (body?.readableBytes ?? 0) + part.readableBytes
             guard size <= plane.configuration.bodyByteCountMax else {
-                return refuseAndClose(fields, tooLarge)
+                return refuseAndClose(exchange, tooLarge)
             }
             if body == nil {
                 body = part
                 // Grown once: doubling copied every large body twice.
-                if let length = fields.contentLength { body?.reserveCapacity(length) }
+                if let length = exchange.request.contentLength { body?.reserveCapacity(length) }
             } else {
                 body?.writeBuffer(&part)
             }
-            reading = .body(head, fields, body)
+            reading = .body(exchange, body)
         case .end:
             var request = Reading.idle
             swap(&request, &reading)
             switch request {
-            case .body(let head, let fields, let body): handle(head, fields, body ?? ByteBuffer())
+            case .body(let exchange, let body): handle(exchange, body ?? ByteBuffer())
             case .closed: reading = .closed
             case .idle, .discarding: break
             }
@@ -109,24 +110,26 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     private func begin(_ head: HTTPRequestHead) {
-        var fields = RequestHead(head)
-        if loop.isDraining { fields.isKeepAlive = false }
+        let exchange = Exchange(number: exchangeCount, head, mintedID: plane.mint())
+        if loop.isDraining { exchange.isKeepAlive = false }
         if head.uri.utf8.count > plane.configuration.targetByteCountMax {
             return refuseAndClose(
-                fields,
+                exchange,
                 Failure(
                     .uriTooLong,
                     "the target is longer than \(plane.configuration.targetByteCountMax) bytes"
                 ))
         }
-        if let length = fields.contentLength, length > plane.configuration.bodyByteCountMax {
-            return refuseAndClose(fields, tooLarge)
+        if let length = exchange.request.contentLength,
+            length > plane.configuration.bodyByteCountMax
+        {
+            return refuseAndClose(exchange, tooLarge)
         }
-        if fields.expectsContinue {
+        if exchange.request.expectsContinue {
             write(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"))
             flush()
         }
-        reading = .body(head, fields, nil)
+        reading = .body(exchange, nil)
     }
 
     private var tooLarge: Failure {
@@ -157,8 +160,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             failure = Failure(.invalidRequest, "this is not well-formed HTTP/1.1")
         }
         guard case .closed = reading else {
-            return refuseAndClose(
-                RequestHead(HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")), failure)
+            return refuseAndClose(nil, failure)
         }
     }
 
@@ -215,17 +217,17 @@ final class ConnectionHandler: ChannelInboundHandler {
             return
         }
         switch reading {
-        case .body(_, let fields, _)
+        case .body(let exchange, _)
         where now - readingSince > Nanoseconds(configuration.requestTimeout):
             refuseAndClose(
-                fields,
+                exchange,
                 Failure(
                     .requestTimeout,
                     "the request did not arrive within \(configuration.requestTimeout)"))
         case .idle
         where partialSince.map { now - $0 > Nanoseconds(configuration.requestTimeout) } ?? false:
             refuseAndClose(
-                RequestHead(HTTPRequestHead(version: .http1_1, method: .GET, uri: "/")),
+                nil,
                 Failure(
                     .requestTimeout,
                     "the head did not arrive within \(configuration.requestTimeout)"))

@@ -28,7 +28,7 @@ package final class DataServer: Service {
         for loop in group.makeIterator() {
             contexts[ObjectIdentifier(loop)] = try await loop.submit {
                 let context = LoopContext(plane: plane, eventLoop: loop)
-                context.start(loop)
+                context.start()
                 return NIOLoopBound(context, eventLoop: loop)
             }.get()
         }

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOHTTP1
 import Weir
 import WeirCore
 import WeirRecord
@@ -18,27 +19,27 @@ final class Exchange {
 
     /// Counts the connection's requests.
     let number: Int
-    let requestID: String?
-    let preferences: Preferences
-    let isKeepAlive: Bool
-    let omitsBody: Bool
+    let method: HTTPMethod
+    let target: String
+    let request: RequestHead
     let mintedID: UUID7
-    private let traceID: TraceID?
     /// What its records say of where they came from.
-    private(set) lazy var origin = RecordOrigin(
-        requestID.map { .said($0) } ?? .minted(mintedID), trace: traceID)
+    let origin: RecordOrigin
+    /// Whether another request may follow.
+    var isKeepAlive: Bool
     var state: State?
     /// The catalog has been looked at since the request came: what it says may be held against it.
     var isCatalogConfirmed = false
 
-    init(number: Int, head: RequestHead, mintedID: UUID7) {
+    init(number: Int, _ head: HTTPRequestHead, mintedID: UUID7) {
         self.number = number
-        requestID = head.requestID
-        preferences = head.preferences
-        isKeepAlive = head.isKeepAlive
-        omitsBody = head.isHeadRequest
+        method = head.method
+        target = head.uri
+        request = RequestHead(head)
         self.mintedID = mintedID
-        traceID = head.traceID
+        origin = RecordOrigin(
+            request.requestID.map { .said($0) } ?? .minted(mintedID), trace: request.traceID)
+        isKeepAlive = request.isKeepAlive
     }
 
     var isReady: Bool {
@@ -48,8 +49,8 @@ final class Exchange {
     /// A head for this exchange's answer.
     func head(_ status: Int) -> ResponseText.Head {
         ResponseText.Head(
-            status: status, requestID: requestID, mintedRequestID: mintedID,
-            isKeepAlive: isKeepAlive, omitsBody: omitsBody)
+            status: status, requestID: request.requestID, mintedRequestID: mintedID,
+            isKeepAlive: isKeepAlive, omitsBody: request.isHeadRequest)
     }
 }
 

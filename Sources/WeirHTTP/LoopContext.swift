@@ -10,17 +10,21 @@ final class LoopContext {
     var text: ResponseText
     private var connections: [ObjectIdentifier: ConnectionHandler] = [:]
     private var ticker: RepeatedTask?
+    private let eventLoop: any EventLoop
+    /// Records that have come since the loop looked for input last.
+    private var gathered: [GatheredRecord] = []
     private(set) var isDraining = false
 
     init(plane: DataPlane, eventLoop: any EventLoop) {
         self.plane = plane
+        self.eventLoop = eventLoop
         mailbox = EventLoopMailbox(eventLoop)
         text = ResponseText(version: plane.configuration.version)
     }
 
     /// Starts the tick. Timeouts are checked once a second, for all connections: no timer is set
     /// and cancelled for each request.
-    func start(_ eventLoop: any EventLoop) {
+    func start() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) {
             _ in
@@ -31,6 +35,40 @@ final class LoopContext {
     func stop() {
         ticker?.cancel()
         ticker = nil
+    }
+
+    // MARK: Records
+
+    /// Records that are handed over together at most: a writer that has nothing to do need not wait
+    /// for all of the input.
+    private static let gatheredMax = 16
+
+    /// Hands the record over together with what other connections have brought meanwhile: a step
+    /// of the coordinator costs more than the record does that is admitted in it.
+    func gather(_ record: GatheredRecord) {
+        gathered.append(record)
+        guard gathered.count < Self.gatheredMax else { return handOver() }
+        guard gathered.count == 1 else { return }
+        // What is executed comes after all input that is there to be read.
+        let this = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute { this.value.handOver() }
+    }
+
+    /// Hands over what has been gathered. What is to come after it calls this first.
+    func handOver() {
+        guard !gathered.isEmpty else { return }
+        let records = gathered
+        gathered.removeAll(keepingCapacity: true)
+        let results = plane.coordinator.submit(
+            each: records.map { ($0.submission, $0.exchange.origin) })
+        for (record, result) in zip(records, results) {
+            switch result {
+            case .success(let ticket): record.exchange.state = .record(ticket)
+            case .failure(let failure):
+                record.connection.refuse(record.exchange, failure)
+                record.connection.flush()
+            }
+        }
     }
 
     /// From now on each answer is its connection's last; idle connections close at once.
@@ -54,4 +92,11 @@ final class LoopContext {
         let now = plane.time.now
         for connection in connections.values { connection.checkTimeouts(now: now) }
     }
+}
+
+/// A record that is to be handed over, and whose it is.
+struct GatheredRecord {
+    let submission: Coordinator.Submission
+    let exchange: Exchange
+    let connection: ConnectionHandler
 }

@@ -65,7 +65,7 @@ struct ManyAnswer {
         var head = exchange.head(200)
         head.contentType = "application/x-ndjson"
         head.isChunked = true
-        head.preferenceApplied = exchange.preferences.applied
+        head.preferenceApplied = exchange.request.preferences.applied
         connection.writeHead(head)
         if isDone { end(exchange, on: connection) }
     }
@@ -100,7 +100,7 @@ struct ManyAnswer {
             scratch.beginBody()
             scratch.body.reserveCapacity(text.count + places.count + 256)
             scratch.body += "{\"request\":\"".utf8
-            if let id = exchange.requestID {
+            if let id = exchange.request.requestID {
                 scratch.body += id.utf8.filter {
                     $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
                 }
@@ -126,7 +126,7 @@ struct ManyAnswer {
         var head = exchange.head(failedCount == 0 ? 200 : 207)
         head.failedCount = failedCount
         head.isReplay = replayedCount == count
-        head.preferenceApplied = exchange.preferences.applied
+        head.preferenceApplied = exchange.request.preferences.applied
         connection.complete(exchange, head)
     }
 

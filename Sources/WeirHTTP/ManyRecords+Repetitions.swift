@@ -9,7 +9,7 @@ extension ManyRecords {
             return answer.append(refused.index, refused.failure, messageID: nil)
         }
         onTheirWay += 1
-        connection.recall([message], for: exchange, timeout: timeout) { connection, found in
+        connection.recall([message], for: exchange) { connection, found in
             self.onTheirWay -= 1
             switch found[0] {
             case .nothing:
@@ -32,7 +32,7 @@ extension ManyRecords {
         }
         let messages = refused + others
         onTheirWay += messages.count
-        connection.recall(messages, for: exchange, timeout: timeout) { connection, found in
+        connection.recall(messages, for: exchange) { connection, found in
             self.onTheirWay -= messages.count
             self.settle(group, messages, found)
             self.goOn(on: connection)
@@ -96,7 +96,7 @@ extension ManyRecords {
     func fingerprint(
         _ item: ItemSource.Item, _ table: TableSchema, _ input: Span<UInt8>
     ) throws(Defect) -> UInt64 {
-        var print = Fingerprint(table, .insert, exchange.preferences)
+        var print = Fingerprint(table, .insert, exchange.request.preferences)
         switch item {
         case .json(let range):
             var cursor = JSONCursor(range)
@@ -111,7 +111,9 @@ extension ManyRecords {
     func message(
         _ item: ItemSource.Item, _ index: Int, _ input: Span<UInt8>, _ failure: Failure
     ) -> Message? {
-        guard failure.code.mayFollowCommit, !exchange.preferences.isDryRun else { return nil }
+        guard failure.code.mayFollowCommit, !exchange.request.preferences.isDryRun else {
+            return nil
+        }
         let id = messageIDPrefix.map { "\($0)#\(index)" }
         switch (item, target) {
         case (.json(let range), .bulk):

@@ -26,7 +26,6 @@ final class ManyRecords {
     let orderKey: OrderKey?
     /// What holds for every line of a bulk request that does not name its messages.
     private lazy var bulkEnvelope = Envelope(orderKey: orderKey, origin: exchange.origin)
-    let timeout: Nanoseconds?
     private var source: ItemSource
     var tables: BulkLine.Tables
     private var csvColumns: [Int] = []
@@ -50,21 +49,21 @@ final class ManyRecords {
     private var isFinished = false
 
     init(
-        exchange: Exchange, fields: RequestHead, target: Target, body: ByteBuffer, plane: DataPlane,
+        exchange: Exchange, target: Target, body: ByteBuffer, plane: DataPlane,
         waiter: ConnectionWaiter
     ) throws {
+        let request = exchange.request
         self.exchange = exchange
         self.target = target
         self.body = body
         self.plane = plane
         self.waiter = waiter
-        messageIDPrefix = fields.messageID
-        orderKey = fields.orderKey
-        timeout = fields.timeout
-        tables = BulkLine.Tables(plane, exchange.preferences)
+        messageIDPrefix = request.messageID
+        orderKey = request.orderKey
+        tables = BulkLine.Tables(plane, exchange.request.preferences)
         let span = body.readableBytesUInt8Span
         let format: ItemSource.Format =
-            switch fields.mediaType {
+            switch request.mediaType {
             case .ndjson: .lines
             case .csv: .csv
             case .json, .other: .array
@@ -72,8 +71,8 @@ final class ManyRecords {
         source = try ItemSource(
             format, span, countMax: plane.configuration.recordsPerRequestMax)
         answer = ManyAnswer(
-            count: source.count, isStreamed: fields.acceptsNDJSON,
-            isMinimal: fields.preferences.isMinimal)
+            count: source.count, isStreamed: request.acceptsNDJSON,
+            isMinimal: request.preferences.isMinimal)
         do {
             csvColumns = try resolvedHeader(target)
         } catch let failure as Failure
@@ -90,10 +89,10 @@ final class ManyRecords {
     private func refreshDefinitions() {
         switch target {
         case .bulk:
-            tables = BulkLine.Tables(plane, exchange.preferences)
+            tables = BulkLine.Tables(plane, exchange.request.preferences)
         case .table(let schema, _):
             guard let newer = try? plane.table(schema.publicName), newer !== schema,
-                let options = try? plane.options(.insert, exchange.preferences, newer),
+                let options = try? plane.options(.insert, exchange.request.preferences, newer),
                 let columns = try? resolvedHeader(.table(newer, options))
             else { return }
             target = .table(newer, options)
@@ -156,7 +155,7 @@ final class ManyRecords {
 
     private func confirmCatalog(on connection: ConnectionHandler) {
         isConfirming = true
-        connection.confirmCatalog(for: exchange, timeout: timeout) { connection, trouble in
+        connection.confirmCatalog(for: exchange) { connection, trouble in
             self.isConfirming = false
             self.catalogTrouble = trouble
             guard let eventLoop = connection.eventLoop else { return }
@@ -178,6 +177,7 @@ final class ManyRecords {
 
     private func submit(_ submissions: [Coordinator.Submission], on connection: ConnectionHandler) {
         guard !submissions.isEmpty else { return }
+        connection.loop.handOver()
         onTheirWay += submissions.count
         var rest = submissions[...]
         // In the order in which they were submitted.
@@ -198,7 +198,7 @@ final class ManyRecords {
         // A copy of the reference: the span must outlive changes to this object.
         let body = body
         let input = body.readableBytesUInt8Span
-        let deadline = plane.deadline(timeout)
+        let deadline = plane.deadline(exchange.request.timeout)
         submissions.reserveCapacity(count)
         var left = count
         while left > 0 && !isInputTaken && !isConfirming {

@@ -1,5 +1,6 @@
 import Testing
 import Weir
+import WeirCore
 import WeirHTTP
 import WeirPostgres
 
@@ -22,6 +23,44 @@ import WeirPostgres
                 #expect(answer.body.contains(#""key":{"id":\#(id)}"#))
             }
             #expect(try server.query("SELECT count(*) FROM orders") == [["200"]])
+        }
+    }
+
+    @Test func pipelinedRequestsTakeEffectInTheirOrder() async throws {
+        try await withOrders { gateway, server in
+            // Who shares an event loop has single records gathered before they are handed over.
+            let other = try gateway.client()
+            #expect(try await other.request("GET", "/v1/tables").status == 200)
+            let client = try gateway.client()
+            for id in 1...50 {
+                let line = #"{"op":"patch","table":"orders","key":{"id":\#(id)},"data":{"qty":7}}"#
+                try await client.send(
+                    post(#"{"id":\#(id)}"#)
+                        + "POST /v1/bulk HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\n"
+                        + "Content-Length: \(line.utf8.count)\r\n\r\n\(line)")
+                #expect(try await client.response().status == 201)
+                let patched = try await client.response()
+                #expect(patched.body.contains(#""result":"updated""#), "\(patched.body)")
+            }
+            #expect(try server.query("SELECT count(*) FROM orders WHERE qty = 7") == [["50"]])
+        }
+    }
+
+    @Test func whoLeavesAtOnceHasSentItsRecords() async throws {
+        try await withOrders { gateway, server in
+            let other = try gateway.client()
+            #expect(try await other.request("GET", "/v1/tables").status == 200)
+            for id in 1...20 {
+                let client = try gateway.client()
+                try await client.send(post(#"{"id":\#(id),"note":"gone"}"#))
+            }
+            // Whether they are written is not said; the next caller is served all the same.
+            let answer = try await other.request(
+                "POST", "/v1/tables/orders/records", #"{"id":21}"#)
+            #expect(answer.status == 201)
+            try await eventually { gateway.coordinator.figures().gauges.recordsHeld == 0 }
+            let strange = "SELECT count(*) FROM orders WHERE id < 21 AND note <> 'gone'"
+            #expect(try server.query(strange) == [["0"]])
         }
     }
 

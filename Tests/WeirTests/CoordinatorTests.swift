@@ -41,6 +41,33 @@ import WeirTesting
         }
     }
 
+    @Test func recordsOfSeveralRequestsAreAdmittedInOneStep() async throws {
+        try await Stage.connected {
+            $0.admission.recordsMax = 3
+        } _: { stage in
+            stage.coordinator.connected(w0, isOtherHistory: false)
+            let origin = RecordOrigin(.said("r"))
+            let submissions = (0..<4).map { stage.submission($0, key: $0, id: "m\($0)", qty: 1) }
+            let results = stage.coordinator.submit(each: submissions.map { ($0, origin) })
+            // Of four the last one finds the queue full, and is told so here and now.
+            #expect(results.map { (try? $0.get()) != nil } == [true, true, true, false])
+            let batch = try await stage.nextBatch()
+            #expect(batch.keys == [#"{"id":0}"#, #"{"id":1}"#, #"{"id":2}"#])
+            stage.writer.reply(.report(.committed(3)))
+            #expect(await stage.inbox.next() == ["0 inserted", "1 inserted", "2 inserted"])
+            // What is remembered is answered without a ticket.
+            let again = stage.submission(7, key: 1, id: "m1", qty: 1)
+            let other = stage.submission(8, key: 9)
+            let tickets = try stage.coordinator.submit(each: [(again, origin), (other, origin)])
+                .map { try $0.get() }
+            #expect(tickets.map { $0 != nil } == [false, true])
+            #expect(await stage.inbox.next() == ["7 replayed"])
+            #expect(try await stage.nextBatch().keys == [#"{"id":9}"#])
+            stage.writer.reply(.report(.committed(1)))
+            #expect(await stage.inbox.next() == ["8 inserted"])
+        }
+    }
+
     @Test func aMailboxIsCalledOnceForABatch() async throws {
         try await Stage.connected { stage in
             let (one, other) = (Inbox(), Inbox())
