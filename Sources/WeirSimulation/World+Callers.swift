@@ -233,9 +233,13 @@ extension World {
                 index: first + offset, deadline: now + wait, group: unit.isGroup ? 1 : 0)
         }
         if list.count == 1 && !unit.isGroup {
-            switch coordinator.submit(list[0]) {
-            case .success(let ticket): tickets[first] = ticket
-            case .failure(let failure): refused(first, failure)
+            // As an event loop hands over what it has gathered.
+            let origin = RecordOrigin(.said("unit \(number)"))
+            for result in coordinator.submit(each: [(list[0], origin)]) {
+                switch result {
+                case .success(let ticket): tickets[first] = ticket
+                case .failure(let failure): refused(first, failure)
+                }
             }
         } else {
             for (index, failure) in coordinator.submit(list) { refused(index, failure) }
