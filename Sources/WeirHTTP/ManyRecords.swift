@@ -167,8 +167,7 @@ final class ManyRecords {
         guard !isSlicePending else { return }
         isSlicePending = true
         let this = NIOLoopBound((self, connection), eventLoop: eventLoop)
-        // Some time ahead: what is due already is done before the loop looks at its sockets again.
-        eventLoop.scheduleTask(in: .microseconds(5)) {
+        eventLoop.execute {
             let (many, connection) = this.value
             many.isSlicePending = false
             many.takeSlice(on: connection, eventLoop: this.eventLoop)
