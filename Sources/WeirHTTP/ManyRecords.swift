@@ -13,8 +13,8 @@ final class ManyRecords {
         case bulk
     }
 
-    /// Records that are decoded before the event loop gets its turn again: about half a
-    /// millisecond.
+    /// Records that are decoded before answers that have come meanwhile are taken: about half a
+    /// millisecond. The loop looks at its sockets only when the window is full.
     private static let sliceCount = 1_000
 
     let exchange: Exchange

@@ -40,13 +40,17 @@ package final class PostgresPool: Service {
         coordinator.setBudget(budget.connections)
         logger.info("connections: \(budget.derivation)")
         let writers = (0..<budget.connections).map { PostgresWriter(configuration, number: $0) }
-        let readyCount = await open(writers)
+        let openCount = await open(writers)
+        // Not before all are open: a writer takes up what it is given once it runs.
+        for (number, writer) in writers.prefix(openCount).enumerated() {
+            coordinator.writerReady(WriterID(number), inline: writer)
+        }
         coordinator.markStarted()
         await withDiscardingTaskGroup { tasks in
             for (number, writer) in writers.enumerated() {
                 tasks.addTask {
                     await writer.run(
-                        WriterID(number), for: self.coordinator, isReady: number < readyCount)
+                        WriterID(number), for: self.coordinator, isReady: number < openCount)
                 }
             }
         }
@@ -75,7 +79,7 @@ package final class PostgresPool: Service {
     }
 
     /// Opens the connections and reads the catalog before anybody is served. Returns how many of
-    /// the writers may be given records.
+    /// the writers have one, the first ones.
     private func open(_ writers: [PostgresWriter]) async -> Int {
         for (number, writer) in writers.enumerated() {
             coordinator.connecting(WriterID(number))
@@ -90,7 +94,6 @@ package final class PostgresPool: Service {
                 coordinator.connectFailed(WriterID(number), error, failures: 1)
                 return number
             }
-            coordinator.writerReady(WriterID(number), inline: writer)
         }
         return writers.count
     }
