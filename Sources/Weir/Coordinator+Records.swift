@@ -4,37 +4,31 @@ package import WeirRecord
 
 // How records come in: one, or many of one request in one step.
 extension Coordinator {
-    /// Admits one record. Its fate goes to its waiter, unless it is refused here and now. There is
-    /// no ticket for a record that is answered already and cannot be cancelled.
-    package func submit(
-        _ submission: Submission, from origin: RecordOrigin? = nil
-    ) -> Result<Ticket?, Failure> {
-        submit(submission, from: origin, mayWriteInline: false).result
-    }
-
-    /// The same.
+    /// Admits one record on a thread that has nobody else to serve, and may be held up for as long
+    /// as it takes to write it.
     ///
-    /// - Parameter mayWriteInline: the thread that calls has nobody else to serve, and may be held
-    ///   up for as long as it takes to write the record.
-    /// - Returns: besides, what it may write then: it has to `take` or to `decline` that.
+    /// - Returns: what there is to say of it, as below, and what the thread may write: it has to
+    ///   `take` or to `decline` that.
     package func submit(
-        _ submission: Submission, from origin: RecordOrigin?, mayWriteInline: Bool
+        alone submission: Submission, from origin: RecordOrigin
     ) -> (result: Result<Ticket?, Failure>, turn: InlineTurn?) {
         let now = time.now
         let entry = submission.entry
         let source = Source(tick: mintedTick(submission.record), origin: origin)
         var result: Result<Ticket?, Failure> = .failure(Failure(.overloaded, ""))
         let turn = act(now) { state, actions in
-            actions.mayWriteInline = mayWriteInline
+            actions.mayWriteInline = true
             result = state.admit(submission, entry, source, now: now, &actions)
             return state.machine.dispatch(now: now)
         }
         return (result, turn)
     }
 
-    /// Admits records of several requests in one step, as if one came after the other.
+    /// Admits records of several requests in one step, as if one came after the other. Each one's
+    /// fate goes to its waiter, unless it is refused here and now.
     ///
-    /// - Returns: what there is to say of each, in their order.
+    /// - Returns: what there is to say of each, in their order. There is no ticket for a record
+    ///   that is answered already and cannot be cancelled.
     package func submit(
         each submissions: [(submission: Submission, origin: RecordOrigin)]
     ) -> [Result<Ticket?, Failure>] {

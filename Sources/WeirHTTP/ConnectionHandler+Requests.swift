@@ -181,8 +181,7 @@ extension ConnectionHandler {
             return loop.gather(
                 GatheredRecord(submission: submission, exchange: exchange, connection: self))
         }
-        let (result, turn) = plane.coordinator.submit(
-            submission, from: exchange.origin, mayWriteInline: true)
+        let (result, turn) = plane.coordinator.submit(alone: submission, from: exchange.origin)
         if let turn { self.turn = turn }
         switch result {
         case .success(let ticket): exchange.state = .record(ticket)

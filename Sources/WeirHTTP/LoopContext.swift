@@ -2,8 +2,9 @@ import NIOCore
 import Weir
 import WeirCore
 
-/// What the connections of one event loop share: its mailbox, memory for answers, and one clock
-/// tick for all their timeouts. Used on that event loop only.
+/// What the connections of one event loop share: its mailbox, memory for answers, the records that
+/// are handed over together, and one clock tick for all their timeouts. Used on that event loop
+/// only.
 final class LoopContext {
     let plane: DataPlane
     let mailbox: EventLoopMailbox

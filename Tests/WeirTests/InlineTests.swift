@@ -1,6 +1,7 @@
 import Testing
 import Weir
 import WeirCore
+import WeirRecord
 import WeirTesting
 
 /// A record whose caller is alone is written on the thread that brings it. The tests do what the
@@ -23,7 +24,7 @@ struct InlineTests {
 
     private func submit(_ index: Int) -> InlineTurn? {
         coordinator.submit(
-            stage.submission(index, key: index + 1), from: nil, mayWriteInline: true
+            alone: stage.submission(index, key: index + 1), from: RecordOrigin(.said("r"))
         ).turn
     }
 

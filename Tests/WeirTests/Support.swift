@@ -24,6 +24,12 @@ let catalog = Catalog([.found(orders), .found(customers)])
 
 let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
+extension Coordinator {
+    func submit(_ submission: Submission) -> Result<Ticket?, Failure> {
+        submit(each: [(submission, RecordOrigin(.said("test")))])[0]
+    }
+}
+
 /// A coordinator on a manual clock, whose writers do what the test says.
 struct Stage: Sendable {
     let clock = ManualClock()
