@@ -44,13 +44,12 @@ package struct Answer: Sendable {
         guard case .stored(let results, _) = fates else {
             return body(0..<parcel.cargo.count, fate)
         }
+        let said = results.span
         var start = 0
-        while start < results.count {
-            let effect = results[results.startIndex + start].effect
+        while start < said.count {
+            let effect = said[start].effect
             var end = start + 1
-            while end < results.count && results[results.startIndex + end].effect == effect {
-                end += 1
-            }
+            while end < said.count && said[end].effect == effect { end += 1 }
             body(start..<end, fate(at: start))
             start = end
         }
@@ -61,11 +60,12 @@ package struct Answer: Sendable {
         in places: Range<Int>, _ body: (_ place: Int, _ record: Record, _ result: RowResult) -> Void
     ) {
         guard case .stored(let results, _) = fates else { return }
-        let start = results.startIndex
         switch parcel.cargo {
-        case .one(let record): body(0, record, results[start])
+        case .one(let record): body(0, record, results[results.startIndex])
         case .pack(let pack):
-            for place in places { body(place, pack.records[place], results[start + place]) }
+            let records = pack.records.span
+            let results = results.span
+            for place in places { body(place, records[place], results[place]) }
         }
     }
 

@@ -23,24 +23,30 @@ struct Packing: Sendable {
 
     /// Where the pack, the group or the single record ends that begins at `start`.
     func end(from start: Int, in submissions: [Coordinator.Submission]) -> Int {
-        let first = submissions[start]
+        let group = submissions[start].group
         var end = start + 1
-        if first.group != 0 {
-            while end < submissions.count && submissions[end].group == first.group { end += 1 }
+        if group != 0 {
+            while end < submissions.count && submissions[end].group == group { end += 1 }
             return end
         }
-        guard Self.isAnonymous(first.record) else { return end }
-        var bytes = first.record.byteCount
+        guard Self.isAnonymous(submissions[start].record) else { return end }
+        var bytes = submissions[start].record.byteCount
         while end < submissions.count && end - start < recordsMax {
-            let next = submissions[end]
-            bytes += next.record.byteCount
-            guard bytes <= bytesMax, next.group == 0, next.waiter === first.waiter,
-                next.index == first.index + (end - start), next.deadline == first.deadline,
-                next.record.table === first.record.table, Self.isAnonymous(next.record)
+            bytes += submissions[end].record.byteCount
+            guard bytes <= bytesMax,
+                Self.follows(submissions[end], submissions[start], by: end - start)
             else { break }
             end += 1
         }
         return end
+    }
+
+    private static func follows(
+        _ next: Coordinator.Submission, _ first: Coordinator.Submission, by distance: Int
+    ) -> Bool {
+        next.group == 0 && next.waiter === first.waiter && next.index == first.index + distance
+            && next.deadline == first.deadline && next.record.table === first.record.table
+            && isAnonymous(next.record)
     }
 
     private static func isAnonymous(_ record: Record) -> Bool {

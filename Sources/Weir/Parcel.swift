@@ -35,14 +35,18 @@ struct Pack: Sendable {
         var hashes: [UInt64] = []
         hashes.reserveCapacity(records.count)
         var isUneven = false
-        for record in records {
-            if let hash = record.orderHash { hashes.append(hash) }
-            if let hash = record.orderKeyHash { hashes.append(hash) }
-            isUneven = isUneven || (record.orderHash == nil) == (record.orderKeyHash == nil)
+        var byteCount = 0
+        let span = records.span
+        for place in span.indices {
+            let (row, key) = (span[place].orderHash, span[place].orderKeyHash)
+            if let row { hashes.append(row) }
+            if let key { hashes.append(key) }
+            isUneven = isUneven || (row == nil) == (key == nil)
+            byteCount += span[place].byteCount
         }
         orderHashes = hashes
         hashEnds = isUneven && !hashes.isEmpty ? Self.ends(records) : []
-        byteCount = records.reduce(0) { $0 + $1.byteCount }
+        self.byteCount = byteCount
     }
 
     private static func ends(_ records: [Record]) -> [Int32] {

@@ -93,28 +93,43 @@ package enum RowEffect: Int, CaseIterable, Sendable {
     }
 }
 
-/// What the database says of one record of a committed batch.
+/// What the database says of one record of a committed batch. Nearly always it says no more than
+/// the effect, and there is one for each record of a batch: the rest is in an object of its own.
 package struct RowResult: Sendable {
     package var effect: RowEffect
-    /// The key that the database made, as a JSON object.
-    package var key: [UInt8]?
-    /// The row after the write, as a JSON object, if the caller asked for it.
-    package var row: [UInt8]?
-    /// For `replayed`: what the message was told when it committed.
-    package var first: FirstResult?
-    /// For `deadLettered`, and for a repetition of one: the dead letter's number.
-    package var deadLetter: Int64?
+    private var details: Details?
+
+    private final class Details: Sendable {
+        let key: [UInt8]?
+        let row: [UInt8]?
+        let first: FirstResult?
+        let deadLetter: Int64?
+
+        init(key: [UInt8]?, row: [UInt8]?, first: FirstResult?, deadLetter: Int64?) {
+            self.key = key
+            self.row = row
+            self.first = first
+            self.deadLetter = deadLetter
+        }
+    }
 
     package init(
         _ effect: RowEffect, key: [UInt8]? = nil, row: [UInt8]? = nil, first: FirstResult? = nil,
         deadLetter: Int64? = nil
     ) {
         self.effect = effect
-        self.key = key
-        self.row = row
-        self.first = first
-        self.deadLetter = deadLetter
+        guard key != nil || row != nil || first != nil || deadLetter != nil else { return }
+        details = Details(key: key, row: row, first: first, deadLetter: deadLetter)
     }
+
+    /// The key that the database made, as a JSON object.
+    package var key: [UInt8]? { details?.key }
+    /// The row after the write, as a JSON object, if the caller asked for it.
+    package var row: [UInt8]? { details?.row }
+    /// For `replayed`: what the message was told when it committed.
+    package var first: FirstResult? { details?.first }
+    /// For `deadLettered`, and for a repetition of one: the dead letter's number.
+    package var deadLetter: Int64? { details?.deadLetter }
 }
 
 /// What a message came to when it committed.

@@ -20,6 +20,11 @@ package struct BulkLine {
         /// How the last line began, if its operation and its table came first: the lines of a
         /// request tend to begin alike, down to the byte.
         fileprivate var opening: Opening?
+        /// The same down to the record, where the line ended with it. Most lines do, and are read
+        /// without looking at anything but the record.
+        fileprivate var bareOpening: Opening?
+        /// Some line did not.
+        fileprivate var hasTails = false
 
         /// For a request that prefers nothing.
         package init(_ plane: DataPlane) {
@@ -43,11 +48,25 @@ package struct BulkLine {
         }
 
         fileprivate mutating func remember(
-            _ parts: Parts, _ input: Span<UInt8>, _ range: Range<Int>
+            _ parts: borrowing Parts, _ input: Span<UInt8>, _ range: Range<Int>
         ) throws {
             guard let operation = parts.operation, let table = parts.table else { return }
             opening = Opening(
                 text: [UInt8](input, range), table: table, options: try options(operation, table))
+        }
+
+        /// - Parameter start: where the line begins that `parts` were read from.
+        fileprivate mutating func rememberBare(
+            _ parts: borrowing Parts, _ input: Span<UInt8>, from start: Int
+        ) throws {
+            guard bareOpening == nil, !hasTails, parts.seen == [.op, .table, .data],
+                let operation = parts.operation, operation != .delete, let table = parts.table,
+                table.policy.onReject != .deadLetter, let data = parts.data,
+                parts.decoded.contains(.data)
+            else { return }
+            bareOpening = Opening(
+                text: [UInt8](input, start..<data.lowerBound), table: table,
+                options: try options(operation, table))
         }
 
         func options(
@@ -79,7 +98,7 @@ package struct BulkLine {
         }
     }
 
-    fileprivate struct Parts {
+    fileprivate struct Parts: ~Copyable {
         var operation: WeirRecord.Operation?
         var table: TableSchema?
         var id: String?
@@ -116,6 +135,10 @@ package struct BulkLine {
         _ input: Span<UInt8>, _ range: Range<Int>, tables: inout Tables,
         envelope: Envelope = Envelope()
     ) throws {
+        if let record = try Self.bareRecord(input, range, &tables, envelope) {
+            self.record = record
+            return
+        }
         var parts = Parts()
         var cursor = JSONCursor(range)
         var hasMember = true
@@ -165,20 +188,39 @@ package struct BulkLine {
         // a profile.
         let record: Record?
         if isPlain {
-            record = try parts.decoder?.finish(envelope, minting: tables.plane.mint())
+            record = try parts.decoder.take()?.finish(envelope, minting: tables.plane.mint())
         } else {
             let completed = try Self.completed(
                 envelope, parts, table, input, range, tables.preferences)
-            record = try parts.decoder?.finish(completed, minting: tables.plane.mint())
+            record = try parts.decoder.take()?.finish(completed, minting: tables.plane.mint())
         }
         guard let record else { preconditionFailure("there is a decoder") }
         self.record = record
         group = parts.group
+        if isPlain { try tables.rememberBare(parts, input, from: range.lowerBound) }
+    }
+
+    /// The record of a line that begins as another one did, and ends with the record.
+    private static func bareRecord(
+        _ input: Span<UInt8>, _ range: Range<Int>, _ tables: inout Tables, _ envelope: Envelope
+    ) throws -> Record? {
+        guard envelope.messageID == nil, let opening = tables.bareOpening else { return nil }
+        var cursor = JSONCursor(range)
+        guard cursor.skip(opening.text, input) else { return nil }
+        var decoder = RecordDecoder(
+            table: opening.table, options: opening.options, expectedByteCount: range.count)
+        try decoder.takeObject(&cursor, input)
+        guard cursor.take(UInt8(ascii: "}"), input), cursor.peek(input) == nil else {
+            tables.bareOpening = nil
+            tables.hasTails = true
+            return nil
+        }
+        return try decoder.finish(envelope, minting: tables.plane.mint())
     }
 
     /// With what the line itself says.
     private static func completed(
-        _ envelope: Envelope, _ parts: Parts, _ table: TableSchema, _ input: Span<UInt8>,
+        _ envelope: Envelope, _ parts: borrowing Parts, _ table: TableSchema, _ input: Span<UInt8>,
         _ range: Range<Int>, _ preferences: Preferences
     ) throws -> Envelope {
         var envelope = envelope
@@ -257,7 +299,7 @@ package struct BulkLine {
 
     /// Of a line that names its operation and its table.
     private static func fingerprint(
-        _ parts: Parts, _ input: Span<UInt8>, _ preferences: Preferences
+        _ parts: borrowing Parts, _ input: Span<UInt8>, _ preferences: Preferences
     ) throws(Defect) -> UInt64? {
         guard let operation = parts.operation, let table = parts.table else { return nil }
         var print = Fingerprint(table, operation, preferences)
@@ -309,7 +351,7 @@ package struct BulkLine {
     }
 
     private static func makeDecoder(
-        _ parts: Parts, _ size: Int, _ tables: Tables
+        _ parts: borrowing Parts, _ size: Int, _ tables: Tables
     ) throws -> RecordDecoder? {
         guard let operation = parts.operation, let table = parts.table else { return nil }
         return RecordDecoder(

@@ -25,7 +25,7 @@ final class ManyRecords {
     let messageIDPrefix: String?
     let orderKey: OrderKey?
     /// What holds for every line of a bulk request that does not name its messages.
-    private lazy var bulkEnvelope = Envelope(orderKey: orderKey, origin: exchange.origin)
+    private let bulkEnvelope: Envelope
     private var source: ItemSource
     var tables: BulkLine.Tables
     private var csvColumns: [Int] = []
@@ -60,6 +60,7 @@ final class ManyRecords {
         self.waiter = waiter
         messageIDPrefix = request.messageID
         orderKey = request.orderKey
+        bulkEnvelope = Envelope(orderKey: request.orderKey, origin: exchange.origin)
         tables = BulkLine.Tables(plane, exchange.request.preferences)
         let span = body.readableBytesUInt8Span
         let format: ItemSource.Format =
@@ -336,13 +337,14 @@ final class ManyRecords {
 
     func receive(_ answer: Answer, on connection: ConnectionHandler) {
         let first = Answer.item(answer.index)
+        let (plane, tick) = (plane, answer.tick)
         answer.forEachRun { places, fate in
             onTheirWay -= places.count
             if case .stored = fate {
                 answer.forEachResult(in: places) { place, record, result in
                     self.answer.append(
                         first + place, result, messageID: record.messageID,
-                        minted: plane.minted(answer.tick + UInt64(place)), record: record)
+                        minted: plane.minted(tick + UInt64(place)), record: record)
                 }
                 return
             }
@@ -351,7 +353,7 @@ final class ManyRecords {
                 self.answer.append(
                     first + place, failure,
                     messageID: answer.record(at: place).messageID
-                        ?? plane.nameToAsk(failure, answer.tick + UInt64(place)))
+                        ?? plane.nameToAsk(failure, tick + UInt64(place)))
             }
         }
         goOn(on: connection)

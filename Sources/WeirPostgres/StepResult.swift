@@ -72,10 +72,13 @@ struct StepResult {
         _ effect: RowEffect, _ result: borrowing QueryResult, into results: inout [RowResult]
     ) {
         for (row, position) in step.positions.enumerated() {
-            results[position] = RowResult(effect)
-            guard effect == .inserted else { continue }
-            if statement.returns == .keys { results[position].key = key(result, row) }
-            results[position].row = representation(result, row)
+            guard effect == .inserted else {
+                results[position] = RowResult(effect)
+                continue
+            }
+            results[position] = RowResult(
+                effect, key: statement.returns == .keys ? key(result, row) : nil,
+                row: representation(result, row))
         }
     }
 

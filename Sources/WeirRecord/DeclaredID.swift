@@ -152,7 +152,7 @@ extension TableSchema {
     /// The row as `row_to_json` gives it, with the declared ID as callers know it.
     package func translated(row: [UInt8]) -> [UInt8] {
         guard let idColumn, let id = columns[idColumn].declaredID, id.isTranslated,
-            let start = memberValue(jsonNames[idColumn], in: row),
+            let start = memberValue(fields[idColumn].jsonName, in: row),
             start < row.count, row[start] == UInt8(ascii: "\""),
             let end = row[(start + 1)...].firstIndex(of: UInt8(ascii: "\""))
         else { return row }

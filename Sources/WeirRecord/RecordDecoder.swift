@@ -1,6 +1,6 @@
 /// From a caller's JSON object, CSV row or key in a path to a `Record`: what is wrong with it is
 /// said here, before any transaction.
-package struct RecordDecoder: Sendable {
+package struct RecordDecoder: ~Copyable {
     package let table: TableSchema
     package let options: WriteOptions
     private var columns = ColumnSet()
@@ -50,9 +50,11 @@ package struct RecordDecoder: Sendable {
         if isKey { isKeyFixed = true }
         guard !cursor.take(UInt8(ascii: "}"), input) else { return }
         var named = ColumnSet()
+        let all = table.fields
+        let fields = all.span
         repeat {
-            let column = try takeName(&cursor, input)
-            if isKey && !table.primaryKey.contains(column) {
+            let column = try takeName(&cursor, input, fields)
+            if isKey && fields[column].keyIndex == nil {
                 throw Defect(
                     .missingKey,
                     "\"\(table.columns[column].name)\" is not a key column of this table",
@@ -62,23 +64,23 @@ package struct RecordDecoder: Sendable {
             guard !isKeyFixed || named.insert(column) else {
                 throw repeated(table.columns[column], isKey: false, "the object")
             }
-            try takeValue(column, &cursor, input)
+            try takeValue(column, fields[column], &cursor, input)
         } while cursor.take(UInt8(ascii: ","), input)
         try cursor.expect(UInt8(ascii: "}"), input)
     }
 
     private mutating func takeValue(
-        _ column: Int, _ cursor: inout JSONCursor, _ input: Span<UInt8>
+        _ column: Int, _ field: Field, _ cursor: inout JSONCursor, _ input: Span<UInt8>
     ) throws(Defect) {
         cursor.skipWhitespace(input)
         let start = bytes.count
-        try appendColumn(column)
-        if column == table.idColumn, let id = table.columns[column].declaredID, id.isSpelt {
+        try appendColumn(column, field)
+        if let id = field.spelledID {
             try takeID(column, id, &cursor, input)
         } else {
-            try table.encodings[column].encode(&cursor, input, to: &bytes)
+            try field.encoding.encode(&cursor, input, to: &bytes)
         }
-        try finishField(column, start: start, of: "the object")
+        try finishField(column, field, start: start, of: "the object")
     }
 
     /// Takes one column from its text form: a CSV field. `nil` is NULL.
@@ -87,18 +89,18 @@ package struct RecordDecoder: Sendable {
     ) throws(Defect) {
         let start = bytes.count
         do throws(Defect) {
-            try appendColumn(column)
-            let encoding = table.encodings[column]
+            let field = table.fields[column]
+            try appendColumn(column, field)
             if let range {
-                if column == table.idColumn, let id = encoding.column.declaredID, id.isSpelt {
+                if let id = field.spelledID {
                     try takeID(column, id, input, range)
                 } else {
-                    try encoding.encodeText(input, range, to: &bytes)
+                    try field.encoding.encodeText(input, range, to: &bytes)
                 }
             } else {
-                try encoding.encodeNull(to: &bytes)
+                try field.encoding.encodeNull(to: &bytes)
             }
-            try finishField(column, start: start, of: "the row")
+            try finishField(column, field, start: start, of: "the row")
         } catch {
             throw inTable(error)
         }
@@ -126,7 +128,7 @@ package struct RecordDecoder: Sendable {
 
     /// The record, once everything has been taken; where the table declares an ID that the caller
     /// left out of an insert or an upsert, with a new one.
-    package mutating func finish(
+    package consuming func finish(
         _ envelope: Envelope = Envelope(), minting mint: @autoclosure () -> UUID7
     ) throws(Defect) -> Record {
         if let column = table.idColumn, !columns.contains(column),
@@ -138,7 +140,7 @@ package struct RecordDecoder: Sendable {
     }
 
     /// The record, once everything has been taken.
-    package mutating func finish(_ envelope: Envelope = Envelope()) throws(Defect) -> Record {
+    package consuming func finish(_ envelope: Envelope = Envelope()) throws(Defect) -> Record {
         let hasKey =
             !table.primaryKey.isEmpty && !firstKeyElement.isEmpty
             && otherKeyElements.allSatisfy { !$0.isEmpty }
@@ -190,11 +192,11 @@ package struct RecordDecoder: Sendable {
 
     /// Takes a column's name and the colon behind it.
     private mutating func takeName(
-        _ cursor: inout JSONCursor, _ input: Span<UInt8>
+        _ cursor: inout JSONCursor, _ input: Span<UInt8>, _ fields: Span<Field>
     ) throws(Defect) -> Int {
         cursor.skipWhitespace(input)
         // Records tend to name their columns in one order.
-        if guess < table.columns.count, cursor.skip(table.jsonNames[guess], input) {
+        if guess < fields.count, cursor.skip(fields[guess].jsonName, input) {
             guess += 1
             return guess - 1
         }
@@ -283,17 +285,17 @@ package struct RecordDecoder: Sendable {
             sqlstate: "42703", table: table.publicName)
     }
 
-    private mutating func appendColumn(_ column: Int) throws(Defect) {
-        guard table.columns[column].isWritable else { throw generated(table.columns[column]) }
+    private mutating func appendColumn(_ column: Int, _ field: Field) throws(Defect) {
+        guard field.isWritable else { throw generated(table.columns[column]) }
         bytes.append(UInt8(truncatingIfNeeded: column))
         bytes.append(UInt8(truncatingIfNeeded: column >> 8))
     }
 
     /// Checks the field that has just been appended, and notes it if it is a part of the key.
     private mutating func finishField(
-        _ column: Int, start: Int, of place: StaticString
+        _ column: Int, _ field: Field, start: Int, of place: StaticString
     ) throws(Defect) {
-        let keyIndex = table.primaryKey.firstIndex(of: column)
+        let keyIndex = field.keyIndex
         guard columns.insert(column) else {
             guard isKeyFixed, let keyIndex, isSameKey(keyIndex, from: start + 2) else {
                 throw repeated(table.columns[column], isKey: isKeyFixed && keyIndex != nil, place)
@@ -326,8 +328,7 @@ package struct RecordDecoder: Sendable {
             let token = try cursor.string(input)
             try cursor.appendText(of: token, input, to: &text)
         case UInt8(ascii: "n"), nil:
-            let encoding = table.encodings[column]
-            return try encoding.encode(&cursor, input, to: &bytes)
+            return try table.fields[column].encoding.encode(&cursor, input, to: &bytes)
         default:
             try cursor.skipValue(input, depthMax: JSONCursor.valueDepthMax)
         }
@@ -346,9 +347,10 @@ package struct RecordDecoder: Sendable {
     private mutating func takeMinted(_ column: Int, _ bits: UUIDBits) throws(Defect) {
         guard let id = table.columns[column].declaredID else { return }
         let start = bytes.count
-        try appendColumn(column)
+        let field = table.fields[column]
+        try appendColumn(column, field)
         id.append(bits, to: &bytes)
-        try finishField(column, start: start, of: "the object")
+        try finishField(column, field, start: start, of: "the object")
         mintedColumn = column
     }
 

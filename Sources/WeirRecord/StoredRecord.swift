@@ -130,7 +130,7 @@ extension Record {
         forEachField { column, elements, range in
             if json.count > 1 { json.append(UInt8(ascii: ",")) }
             if elementLength(elements.span, at: range.lowerBound) < 0 {
-                json += table.jsonNames[column]
+                json += table.fields[column].jsonName
                 json += "null".utf8
             } else {
                 table.appendMember(

@@ -49,6 +49,30 @@ package struct Column: Sendable, Equatable {
     package var isExact: Bool { type.isExact && !hasLooseCollation }
 }
 
+/// What is asked of a column for each of its values. An object: a column is a structure of a dozen
+/// references, and looking at one must not count them.
+final class Field: Sendable {
+    let encoding: ValueEncoding
+    let isWritable: Bool
+    /// The column's place in the primary key.
+    let keyIndex: Int?
+    /// Where the column holds IDs that callers write in a form of its own.
+    let spelledID: DeclaredID?
+    /// `"name":` in JSON, ready to be written.
+    let jsonName: [UInt8]
+
+    init(_ column: Column, keyIndex: Int?) {
+        encoding = ValueEncoding(column: column)
+        spelledID = column.declaredID.flatMap { $0.isSpelt ? $0 : nil }
+        isWritable = column.isWritable
+        self.keyIndex = keyIndex
+        var name: [UInt8] = []
+        appendJSONString(column.name, to: &name)
+        name.append(UInt8(ascii: ":"))
+        jsonName = name
+    }
+}
+
 /// A table that callers may write: what decoding a record and building its statement need to know.
 /// Immutable; when the catalog changes, a new one with a higher `version` takes its place.
 package final class TableSchema: Sendable {
@@ -81,8 +105,8 @@ package final class TableSchema: Sendable {
     package let versionColumn: Int?
     /// Of its own name: `Fingerprint`.
     let nameHash: UInt64
-    /// For each column.
-    let encodings: [ValueEncoding]
+    /// For each column, what is asked of it for each value.
+    let fields: [Field]
     /// Some value of the key has more than one encoding.
     let keyHasForms: Bool
 
@@ -90,8 +114,6 @@ package final class TableSchema: Sendable {
     package let sqlName: String
     /// What callers call it: `name` in schema `public`, else `schema.name`.
     package let publicName: String
-    /// For each column `"name":` in JSON, ready to be written.
-    let jsonNames: [[UInt8]]
     private let lookup: ColumnLookup
 
     package init(
@@ -118,7 +140,9 @@ package final class TableSchema: Sendable {
         versionColumn = policy.versionColumn.flatMap { name in
             columns.firstIndex { $0.name == name }
         }
-        encodings = columns.map { ValueEncoding(column: $0) }
+        fields = columns.indices.map { column in
+            Field(columns[column], keyIndex: primaryKey.firstIndex(of: column))
+        }
         nameHash = PayloadHash.fold(PayloadHash.text(schemaName), PayloadHash.text(name))
         let requiredColumns =
             mayDropRows ? [] : columns.indices.filter { columns[$0].isRequired }
@@ -129,12 +153,6 @@ package final class TableSchema: Sendable {
         keyHasForms = primaryKey.contains { columns[$0].type.hasKeyForm }
         sqlName = quotedIdentifier(schemaName) + "." + quotedIdentifier(name)
         publicName = schemaName == "public" ? name : schemaName + "." + name
-        jsonNames = columns.map { column in
-            var bytes: [UInt8] = []
-            appendJSONString(column.name, to: &bytes)
-            bytes.append(UInt8(ascii: ":"))
-            return bytes
-        }
         lookup = ColumnLookup(columns.map { Array($0.name.utf8) })
     }
 
@@ -148,7 +166,7 @@ package final class TableSchema: Sendable {
     /// Appends `"name":value`, the value being a binary array element's bytes.
     func appendMember(_ column: Int, _ bytes: [UInt8], _ range: Range<Int>, to json: inout [UInt8])
     {
-        json += jsonNames[column]
+        json += fields[column].jsonName
         if column == idColumn, let id = columns[column].declaredID {
             id.appendJSON(bytes, range, to: &json)
         } else {

@@ -86,9 +86,9 @@ import WeirRecord
         for rule in [ConflictRule.error, .ignore] {
             var options = WriteOptions(.insert)
             options.onConflict = rule
-            var decoder = RecordDecoder(table: table, options: options, expectedByteCount: 0)
             #expect {
-                try decoder.finish()
+                let decoder = RecordDecoder(table: table, options: options, expectedByteCount: 0)
+                return try decoder.finish()
             } throws: { error in
                 let defect = error as? Defect
                 return defect?.code == .notNullViolation && defect?.sqlstate == "23502"

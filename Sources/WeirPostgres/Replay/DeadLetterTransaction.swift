@@ -221,7 +221,7 @@ struct DeadLetterTransaction {
             guard result.rowCount == 1, let number = result.text(0, 0).flatMap({ Int64($0) }) else {
                 throw .lost("a dead letter has no number")
             }
-            results[position].deadLetter = number
+            results[position] = RowResult(.deadLettered, deadLetter: number)
         case .commit:
             if result.commandTag != "COMMIT" {
                 trouble = (
