@@ -33,15 +33,28 @@ struct InlineWriting: Sendable {
 extension Coordinator {
     /// Writes the batch on this thread: for `InlineWriting.waitMax` at most, and unless it commits
     /// then the writer's own thread goes on with it.
-    package func take(_ turn: InlineTurn) {
+    ///
+    /// - Returns: the answer that `waiter` is owed, if it is known. Nobody else is told it; and
+    ///   once it has been passed on the turn has to be given back.
+    package func take(_ turn: InlineTurn, for waiter: any Waiter) -> Answer? {
         let number = turn.writer.number
-        guard let (batch, writer) = state.withLock({ $0.begin(turn) }) else { return decline(turn) }
+        guard let (batch, writer) = state.withLock({ $0.begin(turn) }) else {
+            decline(turn)
+            return nil
+        }
         guard let report = writer.writeInline(batch, within: InlineWriting.waitMax) else {
             state.withLock { $0.tasks[number] = .goOn(batch) }
-            return wake(number)
+            wake(number)
+            return nil
         }
-        finished(turn.writer, batch, report)
-        // The writer waits again, unless there is more to do.
+        let answer = finished(turn.writer, batch, report, here: waiter)
+        if answer == nil { giveBack(turn) }
+        return answer
+    }
+
+    /// The writer waits again, unless there is more to do.
+    package func giveBack(_ turn: InlineTurn) {
+        let number = turn.writer.number
         let hasTask = state.withLock { state in
             let task = state.takeTask(turn.writer, now: time.now)
             state.tasks[number] = task

@@ -16,12 +16,12 @@ extension Coordinator {
         let entry = submission.entry
         let source = Source(tick: mintedTick(submission.record), origin: origin)
         var result: Result<Ticket?, Failure> = .failure(Failure(.overloaded, ""))
-        let turn = act(now) { state, actions in
+        let actions = act(now) { state, actions in
             actions.mayWriteInline = true
             result = state.admit(submission, entry, source, now: now, &actions)
             return state.machine.dispatch(now: now)
         }
-        return (result, turn)
+        return (result, actions.turn)
     }
 
     /// Admits records of several requests in one step, as if one came after the other. Each one's

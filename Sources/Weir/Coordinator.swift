@@ -170,9 +170,18 @@ package final class Coordinator: Sendable {
     }
 
     package func finished(_ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport) {
+        finished(writer, batch, report, here: nil)
+    }
+
+    /// - Parameter waiter: who is told his answer by being returned it.
+    @discardableResult
+    func finished(
+        _ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport, here waiter: (any Waiter)?
+    ) -> Answer? {
         let now = time.now
-        act(now) { state, actions in
-            state.finished(writer, batch, report, now: now, &actions)
+        let actions = act(now) { state, actions in
+            actions.waiterHere = waiter
+            return state.finished(writer, batch, report, now: now, &actions)
         }
         logInquiry(batch, report)
         if batch.work == .deadLetter { logDeadLetter(batch, report) }
@@ -181,6 +190,7 @@ package final class Coordinator: Sendable {
                 "a batch failed",
                 metadata: ["sqlstate": "\(error.sqlstate)", "records": "\(batch.records.count)"])
         }
+        return actions.answerHere
     }
 
     private func logInquiry(_ batch: WriteBatch, _ report: BatchReport) {
@@ -257,6 +267,10 @@ package final class Coordinator: Sendable {
         /// What the database had said of the record that was to become a dead letter.
         var refusal: DatabaseError?
         var answers: [Answer] = []
+        /// Who takes his answer from whoever takes this step.
+        var waiterHere: (any Waiter)?
+        /// That answer, if there is one.
+        var answerHere: Answer?
         var wakes: [Int] = []
         /// Whoever takes this step may write the batch that follows from it.
         var mayWriteInline = false
@@ -279,13 +293,18 @@ package final class Coordinator: Sendable {
     @discardableResult
     func act(
         _ now: Timestamp, _ step: (inout State, inout Actions) -> Effects
-    ) -> InlineTurn? {
+    ) -> Actions {
         var actions = Actions(logs: HistoryLog(logger.logLevel))
         state.withLock { state in
             let effects = step(&state, &actions)
             state.apply(effects, now: now, &actions)
         }
         for writer in actions.wakes { wake(writer) }
+        if let waiter = actions.waiterHere,
+            let place = actions.answers.firstIndex(where: { $0.waiter === waiter })
+        {
+            actions.answerHere = actions.answers.remove(at: place)
+        }
         deliver(actions.answers)
         for waiter in actions.drained { waiter.resume() }
         if let due = actions.alarm { alarm.withLock { $0.set(due) } }
@@ -300,7 +319,7 @@ package final class Coordinator: Sendable {
                 "table paused: it cannot be written at present",
                 metadata: ["table": "\(paused.publicName)"])
         }
-        return actions.turn
+        return actions
     }
 
     /// One call for each mailbox.

@@ -149,10 +149,15 @@ extension ConnectionHandler {
     }
 
     func flush() {
-        writeInline()
+        let turn = writeInline()
         if let first = exchanges.first, case .many(let many) = first.state {
             many.writeGathered(on: self)
         }
+        flushWritten()
+        if let turn { plane.coordinator.giveBack(turn) }
+    }
+
+    private func flushWritten() {
         guard hasUnflushed, let context else { return }
         hasUnflushed = false
         if isClosing {
@@ -167,13 +172,18 @@ extension ConnectionHandler {
 
     /// A caller who is alone, and has sent one record and nothing behind it, has it written by this
     /// thread.
-    private func writeInline() {
-        guard let turn = takeTurn() else { return }
-        if exchanges.count == 1 {
-            plane.coordinator.take(turn)
-        } else {
+    ///
+    /// - Returns: the turn if the answer has come; it has to be given back, and that can wait until
+    ///   the answer has been sent.
+    private func writeInline() -> InlineTurn? {
+        guard let turn = takeTurn() else { return nil }
+        guard exchanges.count == 1, let waiter else {
             plane.coordinator.decline(turn)
+            return nil
         }
+        guard let answer = plane.coordinator.take(turn, for: waiter) else { return nil }
+        receive(answer)
+        return turn
     }
 
     func takeTurn() -> InlineTurn? {

@@ -28,6 +28,14 @@ struct InlineTests {
         ).turn
     }
 
+    /// Does what the thread does that brought the record: passes the answer on, and gives the turn
+    /// back.
+    private func take(_ turn: InlineTurn) {
+        guard let answer = coordinator.take(turn, for: stage.inbox) else { return }
+        stage.inbox.deliver([answer])
+        coordinator.giveBack(turn)
+    }
+
     /// The writer's own thread takes the batch with this record and nothing else, and writes it.
     private func finish(taking index: Int, _ report: BatchReport) throws {
         let task = try #require(coordinator.takeTask(w0))
@@ -43,7 +51,7 @@ struct InlineTests {
     @Test func itIsAnsweredBeforeTheThreadGoesOn() throws {
         stage.writer.whenInline { batch in .committed(batch.records.count) }
         for index in 1...3 {
-            coordinator.take(try #require(submit(index)))
+            take(try #require(submit(index)))
             #expect(stage.inbox.take() == ["\(index) inserted"])
         }
         // The writer waits as before, for what comes without a turn.
@@ -52,9 +60,35 @@ struct InlineTests {
         #expect(coordinator.takeTask(w0) == nil)
     }
 
+    @Test func nobodyElseIsToldTheAnswer() throws {
+        stage.writer.whenInline { _ in .committed(1) }
+        let turn = try #require(submit(1))
+        let answer = try #require(coordinator.take(turn, for: stage.inbox))
+        #expect(answer.words == ["1 inserted"])
+        #expect(stage.inbox.take() == [])
+        coordinator.giveBack(turn)
+    }
+
+    @Test func nobodyGetsATurnBeforeTheLastOneIsGivenBack() throws {
+        stage.writer.whenInline { _ in .committed(1) }
+        let turn = try #require(submit(1))
+        #expect(coordinator.take(turn, for: stage.inbox) != nil)
+        #expect(submit(2) == nil)
+        coordinator.giveBack(turn)
+        try finish(taking: 2, .committed(1))
+    }
+
+    @Test func anAnswerToSomebodyElseGoesToHisMailbox() throws {
+        stage.writer.whenInline { _ in .committed(1) }
+        #expect(coordinator.take(try #require(submit(1)), for: Inbox()) == nil)
+        #expect(stage.inbox.take() == ["1 inserted"])
+        // The turn was given back: there is nothing to pass on before.
+        #expect(submit(2) != nil)
+    }
+
     @Test func whatDoesNotCommitAtOnceIsLeftToTheWriter() throws {
         stage.writer.whenInline { _ in nil }
-        coordinator.take(try #require(submit(1)))
+        take(try #require(submit(1)))
         #expect(stage.inbox.take() == [])
         guard case .goOn(let batch)? = coordinator.takeTask(w0) else {
             Issue.record("the writer is to go on")
@@ -75,7 +109,7 @@ struct InlineTests {
             stage.submit(2, key: 3)
             return .committed(1)
         }
-        coordinator.take(try #require(submit(1)))
+        take(try #require(submit(1)))
         #expect(stage.inbox.take() == ["1 inserted"])
         try finish(taking: 2, .committed(1))
     }
@@ -109,7 +143,7 @@ struct InlineTests {
         let turn = try #require(submit(1))
         stage.writer.whenInline { _ in .committed(1) }
         coordinator.connected(WriterID(1), isOtherHistory: true)
-        coordinator.take(turn)
+        take(turn)
         #expect(stage.inbox.take() == [])
         guard case .write? = coordinator.takeTask(w0) else {
             Issue.record("the writer is to have a look")
@@ -123,7 +157,7 @@ struct InlineTests {
             coordinator.stop()
             return .committed(1)
         }
-        coordinator.take(try #require(submit(1)))
+        take(try #require(submit(1)))
         #expect(stage.inbox.take() == ["1 inserted"])
         guard case .stop? = coordinator.takeTask(w0) else {
             Issue.record("the writer is to stop")
