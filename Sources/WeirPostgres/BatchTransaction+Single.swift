@@ -19,11 +19,11 @@ extension BatchTransaction {
     }
 
     mutating func executeSingle(
-        _ step: BatchPlan.Step, _ entry: StatementCache.Entry
+        _ step: BatchPlan.Step, _ entry: StatementCache.Entry, _ values: ParameterList
     ) throws(Session.Failure) {
         let statement = entry.statement
         let record = batch.records[step.positions[0]]
-        let values = ParameterList()
+        values.removeAll()
         for column in statement.parameterColumns {
             record.forEachField { if $0 == column { values.append(element: $1, $2) } }
         }

@@ -136,6 +136,9 @@ struct BatchTransaction {
         _ cache: inout StatementCache, _ parameters: inout [ArrayParameter]
     ) throws(Session.Failure) {
         try session.enterPipeline()
+        // What each sends at most, as a rule: a marker, a gate and the statement, and its ends.
+        expected.reserveCapacity(plan.steps.count + 4)
+        steps.reserveCapacity(plan.steps.count)
         isImplicit = !looksFirst
         if !isImplicit {
             try session.sendExecute("weir_begin", [])
@@ -167,7 +170,7 @@ struct BatchTransaction {
         }
         let isAlone = step.positions.count == 1
         if isAlone && entry.isSinglePrepared {
-            return try executeSingle(step, entry)
+            return try executeSingle(step, entry, cache.values)
         }
         // A shape that comes in several waves is prepared in the first.
         if !entry.isPrepared && preparing.insert(step.shape).inserted {

@@ -27,7 +27,7 @@ extension PostgresWriter {
         guard batch.work == .write, batch.records.count == 1,
             batch.records[0].byteCount <= Self.byteCountMax,
             batch.messages.isEmpty || ledger?.expectsRepetitions != true,
-            let session = liveSession
+            let session = freshSession(now: begun)
         else { return nil }
         var transaction = BatchTransaction(
             batch, session: session, ledger: ledger, deadline: deadline(from: begun))

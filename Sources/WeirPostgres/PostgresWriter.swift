@@ -40,6 +40,8 @@ package actor PostgresWriter: BatchWriter {
     var parameters: [ArrayParameter] = []
     /// Begun on another thread, and not settled there.
     var inlineAttempt: InlineAttempt?
+    /// When the server last answered a batch.
+    private(set) var lastAnswer = Timestamp.zero
     private var preparedLook: String?
     private var lookCount = 0
 
@@ -79,6 +81,7 @@ package actor PostgresWriter: BatchWriter {
         identity = nil
         ledger = nil
         inlineAttempt = nil
+        lastAnswer = .zero
         cache.removeAll()
         preparedLook = nil
     }
@@ -105,6 +108,12 @@ package actor PostgresWriter: BatchWriter {
         return session
     }
 
+    /// As above, without asking a connection that has just been answered on: what closes it in so
+    /// short a time is met in the attempt, and found out about.
+    func freshSession(now: Timestamp) -> Session? {
+        now - lastAnswer < .milliseconds(10) ? session : liveSession
+    }
+
     /// When a batch that was begun then is given up.
     func deadline(from begun: Timestamp) -> Timestamp {
         begun + statementTimeout + statementTimeout
@@ -115,7 +124,8 @@ package actor PostgresWriter: BatchWriter {
         _ report: BatchReport, of batch: WriteBatch, on session: Session, begun: Timestamp
     ) -> BatchReport {
         var report = report
-        report.databaseTime = SystemTime().now - begun
+        lastAnswer = SystemTime().now
+        report.databaseTime = lastAnswer - begun
         if batch.work != .resolve, let ledger { note(&report, of: batch, ledger, session) }
         if !report.isConnected { disconnect() }
         return report

@@ -169,30 +169,48 @@ import WeirCore
 
     /// Sends a prepared statement with binary parameters; its rows come in text form.
     func sendExecute(_ name: String, _ parameters: [ArrayParameter]) throws(Failure) {
-        let pointers = unsafe parameters.map { unsafe UnsafePointer<CChar>?($0.bytes.start) }
-        let lengths = parameters.map { Int32($0.bytes.count) }
-        let formats = Array(repeating: Int32(1), count: parameters.count)
         // The buffers outlive the call, which copies them into libpq's output buffer.
         let sent = withExtendedLifetime(parameters) {
-            unsafe PQsendQueryPrepared(
-                connection, name, Int32(parameters.count), pointers, lengths, formats, 0)
+            sendExecute(name, parameters.count) { place in
+                let bytes = parameters[place].bytes
+                return unsafe (bytes.start, bytes.count)
+            }
         }
-        guard sent == 1 else { throw .lost(errorText) }
+        guard sent else { throw .lost(errorText) }
     }
 
     /// The same for values of any kind.
     func sendExecute(_ name: String, _ parameters: ParameterList) throws(Failure) {
         let start = unsafe parameters.bytes.start
-        let pointers = unsafe parameters.places.map { place in
-            unsafe place.map { unsafe start + $0.lowerBound }
-        }
-        let lengths = parameters.places.map { Int32($0?.count ?? 0) }
-        let formats = Array(repeating: Int32(1), count: lengths.count)
         let sent = withExtendedLifetime(parameters) {
-            unsafe PQsendQueryPrepared(
-                connection, name, Int32(lengths.count), pointers, lengths, formats, 0)
+            sendExecute(name, parameters.places.count) { place in
+                guard let range = parameters.places[place] else { return unsafe (nil, 0) }
+                return unsafe (start + range.lowerBound, range.count)
+            }
         }
-        guard sent == 1 else { throw .lost(errorText) }
+        guard sent else { throw .lost(errorText) }
+    }
+
+    /// - Parameter value: where a parameter's bytes start, and how many they are.
+    private func sendExecute(
+        _ name: String, _ count: Int, _ value: (Int) -> (start: UnsafePointer<CChar>?, count: Int)
+    ) -> Bool {
+        // On the stack: a statement for one record costs little more than this.
+        unsafe withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: count) {
+            pointers in
+            unsafe withUnsafeTemporaryAllocation(of: Int32.self, capacity: count * 2) { numbers in
+                for place in 0..<count {
+                    let (start, byteCount) = unsafe value(place)
+                    unsafe pointers.initializeElement(at: place, to: start)
+                    unsafe numbers.initializeElement(at: place, to: Int32(byteCount))
+                    // In binary form.
+                    unsafe numbers.initializeElement(at: count + place, to: 1)
+                }
+                return unsafe PQsendQueryPrepared(
+                    connection, name, Int32(count), pointers.baseAddress, numbers.baseAddress,
+                    numbers.baseAddress.map { unsafe $0 + count }, 0) == 1
+            }
+        }
     }
 
     /// Ends the pipeline: what fails before it skips the rest up to it.

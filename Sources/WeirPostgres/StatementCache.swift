@@ -27,6 +27,9 @@ struct StatementCache {
     /// A table with 64 shapes in use takes 64 of these for each operation.
     static let countMax = 512
 
+    /// Memory for the values of a statement for one record.
+    let values = ParameterList()
+
     private var entries: [WriteStatement.Shape: Entry] = [:]
     /// Names that the server still knows and nobody will use.
     private var orphans: [String] = []

@@ -25,8 +25,9 @@ package struct TablePolicy: Sendable, Equatable {
     /// exist counts as an upsert.
     package func check(_ options: WriteOptions, table: String) throws(Defect) {
         let isMerge = options.operation == .insert && options.onConflict == .merge
-        let needed = isMerge ? [.insert, .upsert] : [options.operation]
-        if needed.allSatisfy(operations.contains) { return }
+        if operations.contains(options.operation) && (!isMerge || operations.contains(.upsert)) {
+            return
+        }
         let exposed = Operation.allCases.filter(operations.contains).map(\.rawValue)
         throw Defect(
             .forbiddenTable,
