@@ -44,7 +44,7 @@ package struct Configuration: Sendable, Equatable {
         package var headerBytes = 64 << 10
         package var targetBytes = 8 << 10
         package var pipelinedRequests = 64
-        package var windowRecords = 4_000
+        package var windowRecords = 10_000
         package var connections = 20_000
         package var requestTimeout: Duration = .seconds(15)
         package var idleTimeout: Duration = .seconds(300)

@@ -128,7 +128,7 @@ package struct Setting: Sendable {
             "of one connection; past it the connection is read no further until one is answered"),
         Setting(
             "limits.window_records", .count(\.limits.windowRecords, 1...1_000_000),
-            "of one request, on their way at once; the rest of its body waits"),
+            "of requests with many, on their way at once; the rest of their bodies waits"),
         Setting(
             "limits.connections", .count(\.limits.connections, 1...1_000_000),
             "of callers; past it a new one is closed"),

@@ -194,6 +194,9 @@ extension ConnectionHandler {
     func closeAfterWrites() {
         isClosing = true
         reading = .closed
+        for exchange in exchanges {
+            if case .many(let many) = exchange.state { many.abandon(on: self) }
+        }
         exchanges.removeAll()
         lastActivity = plane.time.now
     }

@@ -193,10 +193,10 @@ extension ConnectionHandler {
         _ exchange: Exchange, _ target: ManyRecords.Target, _ body: ByteBuffer
     ) throws {
         guard exchange.request.mediaType != .other else { throw unsupported }
-        guard let waiter, let context else { return }
+        guard let waiter else { return }
         let many = try ManyRecords(
             exchange: exchange, target: target, body: body, plane: plane, waiter: waiter)
         exchange.state = .many(many)
-        many.start(on: self, eventLoop: context.eventLoop)
+        many.start(on: self)
     }
 }

@@ -61,7 +61,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             switch exchange.state {
             case .record(let ticket?): plane.coordinator.cancel(ticket)
             case .record(nil): break
-            case .many(let many): many.abandon()
+            case .many(let many): many.abandon(on: self)
             case .ready, nil: break
             }
         }

@@ -14,11 +14,18 @@ final class LoopContext {
     private let eventLoop: any EventLoop
     /// Records that have come since the loop looked for input last.
     private var gathered: [GatheredRecord] = []
+    private var turns: DecodingTurns<ManyRecords>
+    private var isDecoding = false
+    private var isRetryPending = false
     private(set) var isDraining = false
 
     init(plane: DataPlane, eventLoop: any EventLoop) {
         self.plane = plane
         self.eventLoop = eventLoop
+        // Each loop has its share.
+        let configuration = plane.configuration
+        turns = DecodingTurns(
+            windowMax: max(configuration.windowRecordsMax / configuration.threads, 1))
         mailbox = EventLoopMailbox(eventLoop)
         text = ResponseText(version: plane.configuration.version)
     }
@@ -69,6 +76,36 @@ final class LoopContext {
                 record.connection.refuse(record.exchange, failure)
                 record.connection.flush()
             }
+        }
+    }
+
+    // MARK: Requests with many records
+
+    func add(_ many: ManyRecords) { turns.add(many) }
+    func remove(_ many: ManyRecords) { turns.remove(many) }
+
+    /// Decodes more of the requests with many records, if there is room.
+    func decodeSoon() {
+        guard !isDecoding else { return }
+        let now = plane.time.now
+        guard turns.next(now: now) != nil else { return decodeLater(now: now) }
+        isDecoding = true
+        let this = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute {
+            let loop = this.value
+            loop.isDecoding = false
+            if let (many, room) = loop.turns.next(now: loop.plane.time.now) { many.takeTurn(room) }
+            loop.decodeSoon()
+        }
+    }
+
+    private func decodeLater(now: Timestamp) {
+        guard !isRetryPending, let time = turns.retryAt(now: now) else { return }
+        isRetryPending = true
+        let this = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: .nanoseconds(max((time - now).count, 0))) {
+            this.value.isRetryPending = false
+            this.value.decodeSoon()
         }
     }
 

@@ -3,9 +3,9 @@ import Weir
 import WeirCore
 import WeirRecord
 
-/// A request with many records: decodes its body piece by piece, keeps a bounded number of records
-/// on their way, and puts the answer together, in request order or streamed as batches commit.
-final class ManyRecords {
+/// A request with many records: decodes its body piece by piece, when it is its turn, and puts the
+/// answer together, in request order or streamed as batches commit.
+final class ManyRecords: TakesTurns {
     enum Target {
         /// Inserts into one table.
         case table(TableSchema, WriteOptions)
@@ -16,6 +16,9 @@ final class ManyRecords {
     /// Records that are decoded before answers that have come meanwhile are taken: about half a
     /// millisecond. The loop looks at its sockets only when the window is full.
     private static let sliceCount = 1_000
+
+    /// A request of one slice does not wait for its turn.
+    private var isSmall: Bool { source.count <= Self.sliceCount }
 
     let exchange: Exchange
     var target: Target
@@ -38,9 +41,8 @@ final class ManyRecords {
 
     private var nextIndex = 0
     private var isInputTaken = false
-    /// Records of which something is still to be heard.
     var onTheirWay = 0
-    private var isSlicePending = false
+    private(set) var heardAt = Timestamp.zero
     /// A record was wrong, and the catalog is being looked at before it is refused.
     private var isConfirming = false
     /// Why the catalog could not be looked at.
@@ -128,30 +130,39 @@ final class ManyRecords {
 
     // MARK: Going on
 
-    func start(on connection: ConnectionHandler, eventLoop: any EventLoop) {
+    func start(on connection: ConnectionHandler) {
         if answer.isStreamed && connection.isFirst(exchange) { becameFirst(on: connection) }
-        takeSlice(on: connection, eventLoop: eventLoop)
+        connection.loop.add(self)
+        if isSmall { takeSlice(Self.sliceCount, on: connection) }
+        connection.loop.decodeSoon()
     }
 
     /// The caller has gone: what is on its way goes on, the rest is not sent.
-    func abandon() { isAbandoned = true }
+    func abandon(on connection: ConnectionHandler) {
+        isAbandoned = true
+        connection.loop.remove(self)
+    }
 
-    /// Decodes and submits the next records, as far as the window is open.
-    private func takeSlice(on connection: ConnectionHandler, eventLoop: any EventLoop) {
-        guard !isAbandoned, !isFinished, !isConfirming else { return }
+    var mayGoOn: Bool {
+        !isAbandoned && !isFinished && !isConfirming && !isDecoded && waiter.value.mayWrite
+    }
+
+    private var isDecoded: Bool { isInputTaken && groups.isEmpty }
+
+    /// Its turn: decodes and submits the next records, for which there is `room`.
+    func takeTurn(_ room: Int) {
+        let connection = waiter.value
+        takeSlice(min(room, Self.sliceCount), on: connection)
+        connection.flush()
+    }
+
+    private func takeSlice(_ count: Int, on connection: ConnectionHandler) {
+        guard mayGoOn else { return }
         refreshDefinitions()
         var submissions: [Coordinator.Submission] = []
-        let room = plane.configuration.windowRecordsMax - onTheirWay
-        let count = min(Self.sliceCount, room)
-        if count > 0 && connection.mayWrite { decode(count, on: connection, into: &submissions) }
+        decode(count, on: connection, into: &submissions)
         submit(submissions, on: connection)
-        if isInputTaken && groups.isEmpty {
-            if onTheirWay == 0 { finish(on: connection) }
-        } else if !isConfirming, onTheirWay < plane.configuration.windowRecordsMax,
-            connection.mayWrite
-        {
-            continueLater(on: connection, eventLoop: eventLoop)
-        }
+        if isDecoded && onTheirWay == 0 { finish(on: connection) }
     }
 
     private func confirmCatalog(on connection: ConnectionHandler) {
@@ -159,20 +170,7 @@ final class ManyRecords {
         connection.confirmCatalog(for: exchange) { connection, trouble in
             self.isConfirming = false
             self.catalogTrouble = trouble
-            guard let eventLoop = connection.eventLoop else { return }
-            self.takeSlice(on: connection, eventLoop: eventLoop)
-        }
-    }
-
-    private func continueLater(on connection: ConnectionHandler, eventLoop: any EventLoop) {
-        guard !isSlicePending else { return }
-        isSlicePending = true
-        let this = NIOLoopBound((self, connection), eventLoop: eventLoop)
-        eventLoop.execute {
-            let (many, connection) = this.value
-            many.isSlicePending = false
-            many.takeSlice(on: connection, eventLoop: this.eventLoop)
-            connection.flush()
+            connection.loop.decodeSoon()
         }
     }
 
@@ -180,6 +178,7 @@ final class ManyRecords {
         guard !submissions.isEmpty else { return }
         connection.loop.handOver()
         onTheirWay += submissions.count
+        heardAt = plane.time.now
         var rest = submissions[...]
         // In the order in which they were submitted.
         for (index, failure) in plane.coordinator.submit(submissions, from: exchange.origin) {
@@ -336,6 +335,7 @@ final class ManyRecords {
     // MARK: Answers
 
     func receive(_ answer: Answer, on connection: ConnectionHandler) {
+        heardAt = plane.time.now
         let first = Answer.item(answer.index)
         let (plane, tick) = (plane, answer.tick)
         answer.forEachRun { places, fate in
@@ -361,12 +361,8 @@ final class ManyRecords {
 
     /// There is room again, or the peer reads again.
     func goOn(on connection: ConnectionHandler) {
-        guard let eventLoop = connection.eventLoop else { return }
-        if isInputTaken && groups.isEmpty {
-            if onTheirWay == 0 { finish(on: connection) }
-        } else if onTheirWay <= plane.configuration.windowRecordsMax / 2 && connection.mayWrite {
-            continueLater(on: connection, eventLoop: eventLoop)
-        }
+        if isDecoded && onTheirWay == 0 { finish(on: connection) }
+        connection.loop.decodeSoon()
     }
 
     /// Every answer before this one has been written.
@@ -382,6 +378,7 @@ final class ManyRecords {
     private func finish(on connection: ConnectionHandler) {
         guard !isFinished, !isAbandoned else { return }
         isFinished = true
+        connection.loop.remove(self)
         answer.finish(exchange, on: connection)
     }
 }

@@ -20,8 +20,8 @@ package struct ServerConfiguration: Sendable {
     /// Requests of one connection that wait for their answers; past it the connection is read no
     /// further.
     package var pipelinedMax = 64
-    /// Records of one request that are on their way at once; the rest of its body waits.
-    package var windowRecordsMax = 4_000
+    /// Records of requests with many that are on their way at once; the rest of their bodies waits.
+    package var windowRecordsMax = 10_000
     /// 503 past it, at once, and the connection is closed.
     package var connectionsMax = 20_000
     /// 408 `request-timeout`: from a request's first byte to its last.

@@ -37,6 +37,54 @@ import WeirPostgres
         }
     }
 
+    private func lines(_ ids: Range<Int>) -> String {
+        ids.map { #"{"id":\#($0)}"# + "\n" }.joined()
+    }
+
+    private static let ndjson = ["Content-Type": "application/x-ndjson"]
+
+    @Test func largeRequestsForMoreThanTheQueueHoldsAreAllTaken() async throws {
+        let path = Self.path
+        try await withOrders(machine: { $0.admission.recordsMax = 12_000 }) { gateway, server in
+            try await withThrowingTaskGroup { tasks in
+                for number in 0..<8 {
+                    let client = try gateway.client()
+                    let body = lines(number * 4_000..<(number + 1) * 4_000)
+                    tasks.addTask {
+                        let answer = try await client.request(
+                            "POST", path, body, headers: Self.ndjson)
+                        #expect(answer.status == 200, "\(answer.body.prefix(300))")
+                    }
+                }
+                try await tasks.waitForAll()
+            }
+            #expect(try server.query("SELECT count(*) FROM orders") == [["32000"]])
+        }
+    }
+
+    @Test func aLargeRequestThatWaitsForALockHoldsNoOtherUp() async throws {
+        let sql = "CREATE TABLE free (id int PRIMARY KEY);" + ordersSQL
+        try await withOrders(
+            { $0.windowRecordsMax = 1_000 }, tables: ["orders", "free"], sql: sql
+        ) { gateway, server in
+            let lock = try server.openSession()
+            try lock.execute("BEGIN; LOCK TABLE orders")
+            let (client, body) = (try gateway.client(), lines(0..<3_000))
+            async let locked = client.request("POST", Self.path, body, headers: Self.ndjson)
+            // The whole window is taken.
+            try await eventually { gateway.coordinator.figures().gauges.recordsHeld == 1_000 }
+            let free = try await gateway.client().request(
+                "POST", "/v1/tables/free/records", body, headers: Self.ndjson)
+            #expect(free.status == 200, "\(free.body.prefix(300))")
+            #expect(try server.query("SELECT count(*) FROM free") == [["3000"]])
+            // All that while the other one waited for the lock for the first time.
+            #expect(gateway.coordinator.figures().metrics.retries == [:])
+            try lock.execute("COMMIT")
+            #expect(try await locked.status == 200)
+            #expect(try server.query("SELECT count(*) FROM orders") == [["3000"]])
+        }
+    }
+
     @Test func theBudgetIsNeverExceeded() async throws {
         try await withOrders { gateway, server in
             let session = try server.openSession()
