@@ -37,7 +37,13 @@ extension PostgresWriter {
             inlineAttempt = .ended(settled(report, of: batch, on: session, begun: begun))
             return nil
         }
-        guard let report = transaction.read(&cache, until: begun + limit) else {
+        let asked = SystemTime().now
+        let window = AnswerWatch.isPossible ? answerWatch.window : nil
+        let answer = transaction.read(
+            &cache, until: begun + limit,
+            watching: window.map { (asked + $0.begin, asked + $0.end) })
+        answerWatch.note(SystemTime().now - asked)
+        guard let report = answer else {
             inlineAttempt = .sent(transaction, begun: begun)
             return nil
         }
@@ -82,10 +88,14 @@ extension BatchTransaction {
 
     /// Reads what has been answered by `limit`: the attempt's report, or `nil` where there is more
     /// to wait for than that.
+    ///
+    /// - Parameter window: from when to when the thread looks for it without going to sleep.
     fileprivate mutating func read(
-        _ cache: inout StatementCache, until limit: Timestamp
+        _ cache: inout StatementCache, until limit: Timestamp,
+        watching window: (begin: Timestamp, end: Timestamp)?
     ) -> BatchReport? {
         do {
+            if let window { try session.watch(from: window.begin, until: window.end) }
             guard try readExpected(&cache, until: limit), trouble == nil,
                 try session.hasResult(by: limit)
             else { return nil }

@@ -40,6 +40,7 @@ package actor PostgresWriter: BatchWriter {
     var parameters: [ArrayParameter] = []
     /// Begun on another thread, and not settled there.
     var inlineAttempt: InlineAttempt?
+    var answerWatch = AnswerWatch()
     /// When the server last answered a batch.
     private(set) var lastAnswer = Timestamp.zero
     private var preparedLook: String?
@@ -82,6 +83,7 @@ package actor PostgresWriter: BatchWriter {
         ledger = nil
         inlineAttempt = nil
         lastAnswer = .zero
+        answerWatch = AnswerWatch()
         cache.removeAll()
         preparedLook = nil
     }

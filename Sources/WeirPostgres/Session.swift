@@ -246,6 +246,23 @@ import WeirCore
         return true
     }
 
+    /// Waits for the next result without going to sleep from `begin` on, and no longer than `end`.
+    func watch(from begin: Timestamp, until end: Timestamp) throws(Failure) {
+        var now = SystemTime().now
+        while unsafe PQisBusy(connection) == 1, now < end {
+            if now < begin {
+                var descriptor = pollfd(
+                    fd: unsafe PQsocket(connection), events: Int16(POLLIN), revents: 0)
+                _ = unsafe weir_poll(&descriptor, 1, (begin - now).count)
+            } else {
+                // Whoever needs this core, the server's process perhaps, has it first.
+                sched_yield()
+            }
+            guard unsafe PQconsumeInput(connection) == 1 else { throw .lost(errorText) }
+            now = SystemTime().now
+        }
+    }
+
     /// The next result; `nil` separates the statements of a pipeline.
     func nextResult(by deadline: Timestamp) throws(Failure) -> QueryResult? {
         guard try hasResult(by: deadline) else {
