@@ -128,7 +128,8 @@ package struct Setting: Sendable {
             "of one connection; past it the connection is read no further until one is answered"),
         Setting(
             "limits.window_records", .count(\.limits.windowRecords, 1...1_000_000),
-            "of requests with many, on their way at once; the rest of their bodies waits"),
+            "of requests with more than 1,000, on their way at once; the rest of their bodies "
+                + "waits; at most half of `queue.max_records`, and shared between `http.threads`"),
         Setting(
             "limits.connections", .count(\.limits.connections, 1...1_000_000),
             "of callers; past it a new one is closed"),

@@ -182,7 +182,10 @@ extension ConnectionHandler {
                 GatheredRecord(submission: submission, exchange: exchange, connection: self))
         }
         let (result, turn) = plane.coordinator.submit(alone: submission, from: exchange.origin)
-        if let turn { self.turn = turn }
+        if let turn {
+            if let other = takeTurn() { plane.coordinator.decline(other) }
+            self.turn = turn
+        }
         switch result {
         case .success(let ticket): exchange.state = .record(ticket)
         case .failure(let failure): refuse(exchange, failure)

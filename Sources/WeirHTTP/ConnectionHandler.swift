@@ -180,11 +180,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         resumeReading()
-        if context.channel.isWritable, let first = exchanges.first,
-            case .many(let many) = first.state
-        {
-            many.goOn(on: self)
-        }
+        if context.channel.isWritable { loop.decodeSoon() }
         context.fireChannelWritabilityChanged()
     }
 

@@ -17,7 +17,8 @@ package protocol TakesTurns: AnyObject {
 ///
 /// How many are on their way is bounded for all of them together: the queue is everybody's. A
 /// request of which nothing has been heard for `patience` waits for something that others need not
-/// wait for, a lock mostly, and holds nobody back any more.
+/// wait for, a lock mostly, and does not count in the window any more; all the same there are never
+/// more than half as many again on their way.
 package struct DecodingTurns<Request: TakesTurns> {
     package static var patience: Nanoseconds { .milliseconds(50) }
 
@@ -35,12 +36,16 @@ package struct DecodingTurns<Request: TakesTurns> {
     package mutating func remove(_ request: Request) { requests.removeAll { $0 === request } }
 
     /// Whose turn it is, and how many records there is room for.
+    ///
+    /// - Complexity: of the number of requests.
     package func next(now: Timestamp) -> (request: Request, room: Int)? {
-        let counted = requests.reduce(0) { $0 + (isHeard($1, now) ? $1.onTheirWay : 0) }
+        let all = requests.reduce(0) { $0 + $1.onTheirWay }
+        let unheard = requests.reduce(0) { $0 + (isHeard($1, now) ? 0 : $1.onTheirWay) }
+        let roomInAll = windowMax + windowMax / 2 - all
         for request in requests where request.mayGoOn {
             // Its own records count in any case.
-            let others = counted - (isHeard(request, now) ? request.onTheirWay : 0)
-            let room = windowMax - others - request.onTheirWay
+            let others = unheard - (isHeard(request, now) ? 0 : request.onTheirWay)
+            let room = min(windowMax - (all - others), roomInAll)
             if room > 0 { return (request, room) }
         }
         return nil

@@ -81,8 +81,18 @@ final class LoopContext {
 
     // MARK: Requests with many records
 
-    func add(_ many: ManyRecords) { turns.add(many) }
-    func remove(_ many: ManyRecords) { turns.remove(many) }
+    /// - Returns: how many records it may bring at once, if it is its turn.
+    @discardableResult
+    func add(_ many: ManyRecords) -> Int? {
+        turns.add(many)
+        guard let next = turns.next(now: plane.time.now), next.request === many else { return nil }
+        return next.room
+    }
+
+    func remove(_ many: ManyRecords) {
+        turns.remove(many)
+        decodeSoon()
+    }
 
     /// Decodes more of the requests with many records, if there is room.
     func decodeSoon() {

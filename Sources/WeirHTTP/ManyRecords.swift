@@ -17,7 +17,7 @@ final class ManyRecords: TakesTurns {
     /// millisecond. The loop looks at its sockets only when the window is full.
     private static let sliceCount = 1_000
 
-    /// A request of one slice does not wait for its turn.
+    /// A request of one slice is decoded when it comes, and does not count in the window.
     private var isSmall: Bool { source.count <= Self.sliceCount }
 
     let exchange: Exchange
@@ -132,8 +132,13 @@ final class ManyRecords: TakesTurns {
 
     func start(on connection: ConnectionHandler) {
         if answer.isStreamed && connection.isFirst(exchange) { becameFirst(on: connection) }
-        connection.loop.add(self)
-        if isSmall { takeSlice(Self.sliceCount, on: connection) }
+        if isSmall {
+            takeSlice(Self.sliceCount, on: connection)
+            if !isDecoded { connection.loop.add(self) }
+        } else if let room = connection.loop.add(self) {
+            // At once: what comes behind it on this connection is not to overtake it.
+            takeSlice(min(room, Self.sliceCount), on: connection)
+        }
         connection.loop.decodeSoon()
     }
 
@@ -321,7 +326,10 @@ final class ManyRecords: TakesTurns {
         into submissions: inout [Coordinator.Submission]
     ) {
         var room = room
-        while let group = groups.popFirst(fitting: max(room, 1)) {
+        // One at least, so that each turn brings something on its way.
+        var isOnItsWay = false
+        while let group = groups.popFirst(fitting: isOnItsWay ? max(room, 1) : .max) {
+            isOnItsWay = true
             if !group.refused.isEmpty {
                 refuse(group, on: connection)
             } else {

@@ -20,7 +20,8 @@ package struct ServerConfiguration: Sendable {
     /// Requests of one connection that wait for their answers; past it the connection is read no
     /// further.
     package var pipelinedMax = 64
-    /// Records of requests with many that are on their way at once; the rest of their bodies waits.
+    /// Records of requests with more than 1,000 that are on their way at once; the rest of their
+    /// bodies waits. Shared between the threads, and twice as many have to fit into the queue.
     package var windowRecordsMax = 10_000
     /// 503 past it, at once, and the connection is closed.
     package var connectionsMax = 20_000

@@ -111,9 +111,9 @@ package actor PostgresWriter: BatchWriter {
     }
 
     /// As above, without asking a connection that has just been answered on: what closes it in so
-    /// short a time is met in the attempt, and found out about.
+    /// short a time is met in the attempt, and found out about where there is a ledger.
     func freshSession(now: Timestamp) -> Session? {
-        now - lastAnswer < .milliseconds(10) ? session : liveSession
+        ledger != nil && now - lastAnswer < .milliseconds(10) ? session : liveSession
     }
 
     /// When a batch that was begun then is given up.

@@ -121,7 +121,7 @@ extension ServerConfiguration {
         headerByteCountMax = limits.headerBytes
         targetByteCountMax = limits.targetBytes
         pipelinedMax = limits.pipelinedRequests
-        windowRecordsMax = limits.windowRecords
+        windowRecordsMax = min(limits.windowRecords, max(configuration.queue.recordsMax / 2, 1))
         connectionsMax = limits.connections
         requestTimeout = limits.requestTimeout
         idleTimeout = limits.idleTimeout

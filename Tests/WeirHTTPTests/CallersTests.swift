@@ -45,7 +45,9 @@ import WeirPostgres
 
     @Test func largeRequestsForMoreThanTheQueueHoldsAreAllTaken() async throws {
         let path = Self.path
-        try await withOrders(machine: { $0.admission.recordsMax = 12_000 }) { gateway, server in
+        try await withOrders(
+            { $0.windowRecordsMax = 6_000 }, machine: { $0.admission.recordsMax = 12_000 }
+        ) { gateway, server in
             try await withThrowingTaskGroup { tasks in
                 for number in 0..<8 {
                     let client = try gateway.client()
@@ -59,6 +61,19 @@ import WeirPostgres
                 try await tasks.waitForAll()
             }
             #expect(try server.query("SELECT count(*) FROM orders") == [["32000"]])
+        }
+    }
+
+    @Test func groupsThatAreLargerThanTheWindowAreWrittenOneAfterTheOther() async throws {
+        try await withOrders({ $0.windowRecordsMax = 100 }) { gateway, server in
+            let body = (0..<1_200).map {
+                #"{"op":"insert","table":"orders","group":"g\#($0 / 300)","data":{"id":\#($0)}}"#
+                    + "\n"
+            }
+            let answer = try await gateway.client().request(
+                "POST", "/v1/bulk", body.joined(), headers: Self.ndjson)
+            #expect(answer.status == 200, "\(answer.body.prefix(300))")
+            #expect(try server.query("SELECT count(*) FROM orders") == [["1200"]])
         }
     }
 

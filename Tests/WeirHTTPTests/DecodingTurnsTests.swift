@@ -58,7 +58,12 @@ import WeirHTTP
         #expect(turns.next(now: Self.now) == nil)
         #expect(turns.retryAt(now: Self.now) == Self.overdue)
         let next = try #require(turns.next(now: Self.overdue))
-        #expect(next.request === waiting && next.room == 8)
+        #expect(next.request === waiting && next.room == 3)
+    }
+
+    @Test func theQueueIsNotFilledHoweverManyWaitForLocks() {
+        let stuck = (Request(onTheirWay: 10), Request(onTheirWay: 5))
+        #expect(turns(stuck.0, stuck.1, Request()).next(now: Self.overdue) == nil)
     }
 
     @Test func hisOwnRecordsCountHoweverLongTheyTake() throws {
