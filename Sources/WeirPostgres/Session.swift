@@ -171,7 +171,7 @@ import WeirCore
     func sendExecute(_ name: String, _ parameters: [ArrayParameter]) throws(Failure) {
         // The buffers outlive the call, which copies them into libpq's output buffer.
         let sent = withExtendedLifetime(parameters) {
-            sendExecute(name, parameters.count) { place in
+            unsafe sendExecute(name, parameters.count) { place in
                 let bytes = parameters[place].bytes
                 return unsafe (bytes.start, bytes.count)
             }
@@ -183,8 +183,8 @@ import WeirCore
     func sendExecute(_ name: String, _ parameters: ParameterList) throws(Failure) {
         let start = unsafe parameters.bytes.start
         let sent = withExtendedLifetime(parameters) {
-            sendExecute(name, parameters.places.count) { place in
-                guard let range = parameters.places[place] else { return unsafe (nil, 0) }
+            unsafe sendExecute(name, parameters.places.count) { place in
+                guard let range = parameters.places[place] else { return (nil, 0) }
                 return unsafe (start + range.lowerBound, range.count)
             }
         }
