@@ -18,6 +18,12 @@ import WeirSimulation
         #expect(missing.isEmpty, "no world has met these: \(missing)")
     }
 
+    /// A message without an ID that the old primary has, of which its gateway was told by the new
+    /// one that it was lost, and which a gateway of the old one then refuses.
+    @Test func whatOnlyAServerHasThatWasReplacedIsNoLie() {
+        #expect(World.run(seed: 91_663).failure == nil)
+    }
+
     @Test func aSeedIsAReproduction() {
         for seed in UInt64(1)...10 {
             let once = World.run(seed: seed, isTraced: true)
