@@ -169,14 +169,11 @@ package final class Coordinator: Sendable {
         }
     }
 
-    package func finished(_ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport) {
-        finished(writer, batch, report, here: nil)
-    }
-
     /// - Parameter waiter: who is told his answer by being returned it.
     @discardableResult
-    func finished(
-        _ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport, here waiter: (any Waiter)?
+    package func finished(
+        _ writer: WriterID, _ batch: WriteBatch, _ report: BatchReport,
+        here waiter: (any Waiter)? = nil
     ) -> Answer? {
         let now = time.now
         let actions = act(now) { state, actions in

@@ -44,8 +44,8 @@ package struct DecodingTurns<Request: TakesTurns> {
         let roomInAll = windowMax + windowMax / 2 - all
         for request in requests where request.mayGoOn {
             // Its own records count in any case.
-            let others = unheard - (isHeard(request, now) ? 0 : request.onTheirWay)
-            let room = min(windowMax - (all - others), roomInAll)
+            let unheardOthers = unheard - (isHeard(request, now) ? 0 : request.onTheirWay)
+            let room = min(windowMax - (all - unheardOthers), roomInAll)
             if room > 0 { return (request, room) }
         }
         return nil

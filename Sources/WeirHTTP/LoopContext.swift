@@ -3,8 +3,8 @@ import Weir
 import WeirCore
 
 /// What the connections of one event loop share: its mailbox, memory for answers, the records that
-/// are handed over together, and one clock tick for all their timeouts. Used on that event loop
-/// only.
+/// are handed over together, whose large request is decoded next, and one clock tick for all their
+/// timeouts. Used on that event loop only.
 final class LoopContext {
     let plane: DataPlane
     let mailbox: EventLoopMailbox
