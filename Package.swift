@@ -48,6 +48,7 @@ let package = Package(
         .systemLibrary(
             name: "CLibpq", pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"]), .brew(["libpq", "openssl@3"])]),
+        .systemLibrary(name: "CPlatform"),
 
         .target(name: "WeirCore", dependencies: [collections], swiftSettings: house),
         .target(name: "WeirRecord", dependencies: [crypto], swiftSettings: house),
@@ -68,7 +69,8 @@ let package = Package(
         .target(
             name: "WeirPostgres",
             dependencies: [
-                "CLibpq", "Weir", "WeirCore", "WeirMigrations", "WeirRecord", logging, lifecycle,
+                "CLibpq", "CPlatform", "Weir", "WeirCore", "WeirMigrations", "WeirRecord", logging,
+                lifecycle,
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -80,8 +82,8 @@ let package = Package(
         .target(
             name: "WeirHTTP",
             dependencies: [
-                "Weir", "WeirCore", "WeirRecord", logging, nioCore, nioPosix, nioHTTP1, lifecycle,
-                collections,
+                "CPlatform", "Weir", "WeirCore", "WeirRecord", logging, nioCore, nioPosix, nioHTTP1,
+                lifecycle, collections,
             ],
             resources: [.embedInCode("OpenAPI/openapi.json")],
             swiftSettings: house),
@@ -170,8 +172,8 @@ let package = Package(
         .testTarget(
             name: "WeirHTTPTests",
             dependencies: [
-                "WeirHTTP", "WeirAdmin", "WeirPostgres", "Weir", "WeirCore", "WeirRecord",
-                "WeirTesting",
+                "CPlatform", "WeirHTTP", "WeirAdmin", "WeirPostgres", "Weir", "WeirCore",
+                "WeirRecord", "WeirTesting",
                 nioCore, nioPosix,
             ],
             swiftSettings: house),

@@ -24,6 +24,7 @@ final class EventLoopMailbox: Mailbox {
                 last?.connection.receive(answer)
             }
             for connection in touched { connection.flush() }
+            if let last { last.connection.loop.reviewThread(now: last.connection.lastActivity) }
         }
     }
 }

@@ -12,6 +12,7 @@ final class LoopContext {
     private var connections: [ObjectIdentifier: ConnectionHandler] = [:]
     private var ticker: RepeatedTask?
     private let eventLoop: any EventLoop
+    private var thread: LoopThread
     /// Records that have come since the loop looked for input last.
     private var gathered: [GatheredRecord] = []
     private var turns: DecodingTurns<ManyRecords>
@@ -19,9 +20,11 @@ final class LoopContext {
     private var isRetryPending = false
     private(set) var isDraining = false
 
+    /// On the thread of `eventLoop`.
     init(plane: DataPlane, eventLoop: any EventLoop) {
         self.plane = plane
         self.eventLoop = eventLoop
+        thread = LoopThread(now: plane.time.now)
         // Each loop has its share.
         let configuration = plane.configuration
         turns = DecodingTurns(
@@ -139,7 +142,11 @@ final class LoopContext {
     private func tick() {
         let now = plane.time.now
         for connection in connections.values { connection.checkTimeouts(now: now) }
+        reviewThread(now: now)
     }
+
+    /// Often while there is something to do, and once a second else.
+    func reviewThread(now: Timestamp) { thread.review(now: now) }
 }
 
 /// A record that is to be handed over, and whose it is.

@@ -1,4 +1,4 @@
-internal import CLibpq
+internal import CPlatform
 package import WeirCore
 
 #if canImport(Glibc)

@@ -1,4 +1,5 @@
 internal import CLibpq
+internal import CPlatform
 import Weir
 package import WeirCore
 

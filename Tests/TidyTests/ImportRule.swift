@@ -15,11 +15,11 @@ enum ImportRule {
         "WeirConfig": Target(ours: ["Weir", "WeirCore", "WeirRecord"], foreign: []),
         "WeirMigrations": Target(ours: [], foreign: ["Crypto"]),
         "WeirPostgres": Target(
-            ours: ["CLibpq", "Weir", "WeirCore", "WeirMigrations", "WeirRecord"]),
+            ours: ["CLibpq", "CPlatform", "Weir", "WeirCore", "WeirMigrations", "WeirRecord"]),
         "WeirCheck": Target(
             ours: ["Weir", "WeirCore", "WeirMigrations", "WeirRecord", "WeirPostgres"],
             foreign: []),
-        "WeirHTTP": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
+        "WeirHTTP": Target(ours: ["CPlatform", "Weir", "WeirCore", "WeirRecord"]),
         "WeirAdmin": Target(ours: ["Weir", "WeirCore", "WeirRecord"]),
         "WeirLoad": Target(
             ours: ["Weir", "WeirConfig", "WeirCore", "WeirPostgres", "WeirRecord"],
@@ -59,7 +59,7 @@ enum ImportRule {
         _ module: String, _ file: SourceFile, _ number: Int, _ target: Target
     ) -> [Violation] {
         var reasons: [String] = []
-        if targets[module] != nil || module == "CLibpq" {
+        if targets[module] != nil || ["CLibpq", "CPlatform"].contains(module) {
             if !target.ours.contains(module) {
                 reasons.append("\(file.target) does not know \(module)")
             }
