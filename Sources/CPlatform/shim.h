@@ -47,14 +47,15 @@ static inline int weir_wake_on_time(void) {
     return is_set;
 }
 
-// Where this thread may run: sched_getaffinity(2). False on a machine of more than 1,024 cores.
-static inline int weir_get_cores(struct weir_cores *cores) {
+// Where a thread may run, 0 being this one: sched_getaffinity(2). False where there is no such
+// thread, and on a machine of more than 1,024 cores.
+static inline int weir_get_cores(int thread, struct weir_cores *cores) {
     *cores = (struct weir_cores){{0}};
-    return syscall(SYS_sched_getaffinity, 0, sizeof *cores, cores) > 0;
+    return syscall(SYS_sched_getaffinity, thread, sizeof *cores, cores) > 0;
 }
 
-static inline int weir_set_cores(const struct weir_cores *cores) {
-    return syscall(SYS_sched_setaffinity, 0, sizeof *cores, cores) == 0;
+static inline int weir_set_cores(int thread, const struct weir_cores *cores) {
+    return syscall(SYS_sched_setaffinity, thread, sizeof *cores, cores) == 0;
 }
 
 // The core that this thread runs on; negative where that is not known.
@@ -68,7 +69,7 @@ static inline int weir_poll(struct pollfd *descriptors, nfds_t count, long long 
 }
 
 static inline int weir_wake_on_time(void) { return 0; }
-static inline int weir_get_cores(struct weir_cores *cores) { return 0; }
-static inline int weir_set_cores(const struct weir_cores *cores) { return 0; }
+static inline int weir_get_cores(int thread, struct weir_cores *cores) { return 0; }
+static inline int weir_set_cores(int thread, const struct weir_cores *cores) { return 0; }
 static inline int weir_current_core(void) { return -1; }
 #endif

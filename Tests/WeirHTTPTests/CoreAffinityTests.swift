@@ -1,4 +1,6 @@
 import CPlatform
+import Foundation
+import Synchronization
 import Testing
 import WeirCore
 import WeirHTTP
@@ -52,7 +54,7 @@ import WeirHTTP
 #if os(Linux)
     /// The same with the calls that it takes, on this thread: no test here waits for anything, so
     /// that each runs on one thread to its end.
-    @Suite struct LoopThreadTests {
+    @Suite(.serialized) struct LoopThreadTests {
         /// A thread, as far as it can be told what the kernel counts.
         private final class Scene {
             private(set) var cores = weir_cores()
@@ -61,13 +63,14 @@ import WeirHTTP
             private var thread: LoopThread!
 
             init() {
-                weir_get_cores(&cores)
-                let counters = KernelCounters(
-                    thread: { [unowned self] in (ran, 0) }, idle: { [:] })
-                thread = LoopThread(counters, now: now)
+                weir_get_cores(0, &cores)
+                let facts = ThreadFacts(
+                    times: { [unowned self] in (ran, 0) }, idle: { [:] },
+                    threads: ThreadFacts.system.threads)
+                thread = LoopThread(facts, now: now)
             }
 
-            deinit { weir_set_cores(&cores) }
+            deinit { weir_set_cores(0, &cores) }
 
             /// The thread runs for as many percent of an interval; then it decides.
             func pass(running percent: Int64) {
@@ -79,20 +82,44 @@ import WeirHTTP
 
             var current: weir_cores {
                 var current = weir_cores()
-                weir_get_cores(&current)
+                weir_get_cores(0, &current)
                 return current
             }
 
-            func isOnOneCore() -> Bool {
-                (0..<Int32(weir_cores_max)).contains { core in
-                    areEqual(current, weir_one_core(core))
-                }
+            func isOnOneCore() -> Bool { isOneCore(current) }
+
+            func isOneCore(_ cores: weir_cores) -> Bool {
+                (0..<Int32(weir_cores_max)).contains { areEqual(cores, weir_one_core($0)) }
             }
 
             func areEqual(_ left: weir_cores, _ right: weir_cores) -> Bool {
                 withUnsafePointer(to: left) { left in
                     withUnsafePointer(to: right) { weir_are_equal(left, $0) == 1 }
                 }
+            }
+        }
+
+        /// A thread that was begun by the one that makes this.
+        private final class Heir: Sendable {
+            private let asked = DispatchSemaphore(value: 0)
+            private let answered = DispatchSemaphore(value: 0)
+            private let cores = Mutex(weir_cores())
+
+            init() {
+                Thread.detachNewThread { [self] in
+                    for _ in 0..<2 {
+                        asked.wait()
+                        cores.withLock { _ = weir_get_cores(0, &$0) }
+                        answered.signal()
+                    }
+                }
+            }
+
+            /// Where it may run. To be asked twice; then it ends.
+            func ask() -> weir_cores {
+                asked.signal()
+                answered.wait()
+                return cores.withLock { $0 }
             }
         }
 
@@ -117,21 +144,31 @@ import WeirHTTP
             // On a machine with one core there is nothing to set.
             guard let other = others.first else { return }
             var set = weir_one_core(other)
-            #expect(weir_set_cores(&set) == 1)
+            #expect(weir_set_cores(0, &set) == 1)
             for percent: Int64 in [10, 90, 10] {
                 scene.pass(running: percent)
                 #expect(scene.areEqual(scene.current, set))
             }
         }
 
+        @Test func aThreadThatABusyOneBeginsMayGoAnywhere() {
+            let scene = Scene()
+            scene.pass(running: 90)
+            let heir = Heir()
+            #expect(scene.isOneCore(heir.ask()))
+            scene.pass(running: 90)
+            #expect(scene.areEqual(heir.ask(), scene.cores))
+            #expect(scene.isOnOneCore())
+        }
+
         @Test func theKernelCounts() throws {
-            let before = try #require(KernelCounters.system.thread())
+            let before = try #require(ThreadFacts.system.times())
             var sum = 0
             repeat {
                 for number in 0..<1_000_000 { sum &+= number ^ sum }
-            } while try #require(KernelCounters.system.thread()).ran == before.ran
+            } while try #require(ThreadFacts.system.times()).ran == before.ran
             #expect(sum != 0)
-            #expect(!KernelCounters.system.idle().isEmpty)
+            #expect(!ThreadFacts.system.idle().isEmpty)
         }
     }
 #endif

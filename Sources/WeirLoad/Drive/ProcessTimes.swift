@@ -1,3 +1,4 @@
+import Weir
 import WeirCore
 
 #if canImport(Glibc)
@@ -26,7 +27,7 @@ enum ProcessTimes {
         else { return nil }
         // The postmaster waits for its children, whose times add up in its own.
         var ticks = postmaster.ticks + postmaster.childrenTicks
-        for process in processes() {
+        for process in ProcFolder.numbers("/proc") {
             if let stat = Stat(process), stat.parent == own.parent { ticks += stat.ticks }
         }
         return Nanoseconds(Int64(Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK))) * 1e9))
@@ -37,19 +38,6 @@ enum ProcessTimes {
         guard let stat = Stat(id) else { return nil }
         let ticks = stat.ticks + stat.childrenTicks
         return Nanoseconds(Int64(Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK))) * 1e9))
-    }
-
-    private static func processes() -> [Int32] {
-        guard let folder = opendir("/proc") else { return [] }
-        defer { closedir(folder) }
-        var numbers: [Int32] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if let number = Int32(name) { numbers.append(number) }
-        }
-        return numbers
     }
 
     /// proc(5), /proc/PID/stat.

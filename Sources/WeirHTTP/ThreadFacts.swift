@@ -6,25 +6,29 @@ import Weir
     import Darwin
 #endif
 
-/// What the kernel counts of threads and cores, in nanoseconds since they began. See proc(5):
-/// schedstat and stat.
-package struct KernelCounters {
+/// What the kernel says of threads and cores. Times are in nanoseconds since they began. See
+/// proc(5): schedstat, stat and task.
+package struct ThreadFacts {
     /// How long the thread that asks ran, and how long it waited for a core; `nil` where that is
     /// not counted.
-    package var thread: () -> (ran: Int64, waited: Int64)?
+    package var times: () -> (ran: Int64, waited: Int64)?
     /// For how long each core had nothing to do.
     package var idle: () -> [Int: Int64]
+    /// The threads of this process.
+    package var threads: () -> [Int32]
 
     package init(
-        thread: @escaping () -> (ran: Int64, waited: Int64)?, idle: @escaping () -> [Int: Int64]
+        times: @escaping () -> (ran: Int64, waited: Int64)?, idle: @escaping () -> [Int: Int64],
+        threads: @escaping () -> [Int32]
     ) {
-        self.thread = thread
+        self.times = times
         self.idle = idle
+        self.threads = threads
     }
 
-    package static var system: KernelCounters {
-        KernelCounters(
-            thread: {
+    package static var system: ThreadFacts {
+        ThreadFacts(
+            times: {
                 let words = text("/proc/thread-self/schedstat").split(separator: " ")
                 guard words.count >= 2, let ran = Int64(words[0]), let waited = Int64(words[1])
                 else { return nil }
@@ -43,7 +47,8 @@ package struct KernelCounters {
                     idle[core] = (rest + disk) * tick
                 }
                 return idle
-            })
+            },
+            threads: { ProcFolder.numbers("/proc/self/task") })
     }
 
     private static func text(_ path: String) -> String {
