@@ -13,17 +13,14 @@ package struct ReplayWindow<First: Sendable>: Sendable {
         case reused
     }
 
-    private struct Entry {
-        let message: MessageKey
-        let first: First
-    }
-
     private let recordsMax: Int
     /// In the order in which they came; once it is full, the newest takes the place of the oldest.
-    private var ring: [Entry] = []
+    private var messages: [MessageKey] = []
+    /// What each of them was told: apart from them, as looking for one passes by several others.
+    private var firsts: [First] = []
     private var oldest = 0
-    /// Positions in `ring`, or -1, by the low bits of the identities, which are hashes: probed one
-    /// by one, never more than half full.
+    /// Positions in `messages`, or -1, by the low bits of the identities, which are hashes: probed
+    /// one by one, never more than half full.
     private var places: [Int32] = []
     package private(set) var isSuspended = true
 
@@ -32,24 +29,26 @@ package struct ReplayWindow<First: Sendable>: Sendable {
         self.recordsMax = min(max(recordsMax, 0), 1 << 30)
     }
 
-    package var count: Int { ring.count }
+    package var count: Int { messages.count }
 
     package func match(_ message: MessageKey) -> Match {
         guard !isSuspended, let at = place(of: message.identity) else { return .none }
-        let entry = ring[Int(places[at])]
-        return entry.message.fingerprint == message.fingerprint ? .same(entry.first) : .reused
+        let position = Int(places[at])
+        let isSame = messages[position].fingerprint == message.fingerprint
+        return isSame ? .same(firsts[position]) : .reused
     }
 
     /// Remembers a message that committed. What it was told first stays if it is known already.
     package mutating func insert(_ message: MessageKey, _ first: First) {
         guard recordsMax > 0, place(of: message.identity) == nil else { return }
-        let entry = Entry(message: message, first: first)
-        if ring.count < recordsMax {
-            ring.append(entry)
-            if ring.count * 2 > places.count { grow() } else { link(ring.count - 1) }
+        if count < recordsMax {
+            messages.append(message)
+            firsts.append(first)
+            if count * 2 > places.count { grow() } else { link(count - 1) }
         } else {
-            unlink(ring[oldest].message.identity)
-            ring[oldest] = entry
+            unlink(messages[oldest].identity)
+            messages[oldest] = message
+            firsts[oldest] = first
             link(oldest)
             oldest = oldest + 1 == recordsMax ? 0 : oldest + 1
         }
@@ -57,7 +56,8 @@ package struct ReplayWindow<First: Sendable>: Sendable {
 
     /// The database may have lost what it had committed.
     package mutating func clear() {
-        ring = []
+        messages = []
+        firsts = []
         places = []
         oldest = 0
     }
@@ -76,7 +76,7 @@ package struct ReplayWindow<First: Sendable>: Sendable {
     }
 
     private func identity(at place: Int) -> MessageKey.Identity {
-        ring[Int(places[place])].message.identity
+        messages[Int(places[place])].identity
     }
 
     private func place(of identity: MessageKey.Identity) -> Int? {
@@ -90,7 +90,7 @@ package struct ReplayWindow<First: Sendable>: Sendable {
     }
 
     private mutating func link(_ position: Int) {
-        var at = home(ring[position].message.identity)
+        var at = home(messages[position].identity)
         while places[at] >= 0 { at = (at + 1) & mask }
         places[at] = Int32(position)
     }
@@ -113,6 +113,6 @@ package struct ReplayWindow<First: Sendable>: Sendable {
 
     private mutating func grow() {
         places = Array(repeating: -1, count: max(64, places.count * 2))
-        for position in ring.indices { link(position) }
+        for position in messages.indices { link(position) }
     }
 }

@@ -345,8 +345,9 @@ package struct JSONCursor: Sendable {
     }
 }
 
-@inline(__always)
-func hexDigitValue(_ byte: UInt8) -> UInt8? {
+/// Of a hexadecimal digit in ASCII, of either case.
+@inlinable
+package func hexDigitValue(_ byte: UInt8) -> UInt8? {
     switch byte {
     case 0x30...0x39: byte - 0x30
     case 0x41...0x46: byte - 0x41 + 10

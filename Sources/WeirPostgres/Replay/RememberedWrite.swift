@@ -168,7 +168,7 @@ extension UUID7 {
         var words: (high: UInt64, low: UInt64) = (0, 0)
         var count = 0
         for byte in text.utf8 where byte != UInt8(ascii: "-") {
-            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { return nil }
+            guard let digit = hexDigitValue(byte) else { return nil }
             words.high = words.high << 4 | words.low >> 60
             words.low = words.low << 4 | UInt64(digit)
             count += 1
